@@ -1,0 +1,1 @@
+"""What a person writes: rules files and flags."""

@@ -1,0 +1,162 @@
+"""The errors that cross a layer, one tree.
+
+    AdapterError
+    |- RequestError               the caller's fault: 4xx
+    |  |- InvalidPath             400  a path of the right length that no route understands
+    |  |- InvalidSelector         400  a label, metric label or field selector that cannot be read
+    |  |- UnsupportedSelector     400  a selector that can be read and cannot be put to Prometheus
+    |  |- InvalidOption           400  another query parameter (limit, timeout, ...)
+    |  |- ForbiddenOption         422  list options that exclude each other
+    |  |- Forbidden               403  a rule does not serve this namespace
+    |  |- MetricNotFound          404  no such metric, no such object, or no value for it
+    |  |- RouteNotFound           404  no such path
+    |  |- MethodNotAllowed        405
+    |  |- WatchNotSupported       405
+    |  `- NotAcceptable           406
+    `- UpstreamError              not the caller's fault: 5xx
+       |- PrometheusUnavailable   500  no answer, a broken answer, or a breaker that is open
+       |- QueryRejected           500  Prometheus understood the request and refused it (400, 422)
+       |- PartialAnswer           500  an answer with warnings: some of the data is missing
+       |- UnusableResult          500  an answer that the rule's policy refuses, or of an unexpected type
+       |- ObjectsUnavailable      500  the objects cannot be listed
+       `- DeadlineExceeded        504
+
+    ConfigError(ExceptionGroup-like: many Problems) lives in config.problems; it never reaches HTTP.
+
+Leaves carry plain facts and know nothing of HTTP: server.status maps classes to codes, and a test walks this tree.
+"""
+
+from __future__ import annotations
+
+
+class AdapterError(Exception):
+    """Any error of ours; `str(error)` is the text a caller may see."""
+
+
+class RequestError(AdapterError):
+    """The caller asked for something that cannot be answered."""
+
+
+class InvalidPath(RequestError):
+    """The path has the right length, yet names nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("invalid request path")
+
+
+class InvalidSelector(RequestError):
+    """A selector cannot be read; the text is the one Kubernetes gives."""
+
+
+class UnsupportedSelector(RequestError):
+    """A selector can be read but cannot be put to Prometheus; the text says what to write instead."""
+
+
+class InvalidOption(RequestError):
+    """A query parameter cannot be read."""
+
+
+class ForbiddenOption(RequestError):
+    """List options exclude each other; `field` and `detail` are what Kubernetes names in the cause."""
+
+    def __init__(self, *, field: str, detail: str, cause: str = "FieldValueForbidden") -> None:
+        super().__init__(f'ListOptions.meta.k8s.io "" is invalid: {field}: {detail}')
+        self.field = field
+        self.detail = detail
+        self.cause = cause
+
+
+class Forbidden(RequestError):
+    """The rule that serves a metric does not serve this namespace."""
+
+
+class MetricNotFound(RequestError):
+    """There is no such metric, or no value for the object; classic wording first, our reason behind it."""
+
+    def __init__(self, *, metric: str, resource: str, name: str = "", selector: str = "", reason: str = "") -> None:
+        classic = f"the server could not find the metric {metric} for {resource}"
+        if name:
+            classic += f" {name}"
+        if selector:
+            classic += f" with selector {selector}"
+        super().__init__(f"{classic}: {reason}" if reason else classic)
+        self.metric = metric
+        self.resource = resource
+        self.name = name
+        self.selector = selector
+        self.reason = reason
+
+
+class RouteNotFound(RequestError):
+    """No route has this path."""
+
+    def __init__(self) -> None:
+        super().__init__("the server could not find the requested resource")
+
+
+class MethodNotAllowed(RequestError):
+    """The path exists, but not for this method."""
+
+    def __init__(self) -> None:
+        super().__init__("the server does not allow this method on the requested resource")
+
+
+class WatchNotSupported(RequestError):
+    """A watch of something that can only be read."""
+
+    def __init__(self, *, kind: str, group: str) -> None:
+        super().__init__(f'watch is not supported on resources of kind "{kind}.{group}"')
+        self.kind = kind
+        self.group = group
+
+
+class NotAcceptable(RequestError):
+    """No media type that the caller accepts can be given; `available` lists those that can."""
+
+    def __init__(self, message: str, *, available: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.available = available
+
+
+class UpstreamError(AdapterError):
+    """Something behind the adapter failed; the cause goes to the log, the caller gets our words."""
+
+
+class PrometheusUnavailable(UpstreamError):
+    """Prometheus gave no answer, or one that cannot be read; `kind` is a short word for metrics and breakers."""
+
+    def __init__(self, message: str, *, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class QueryRejected(UpstreamError):
+    """Prometheus understood the request and refused it; `status` is the HTTP status, `kind` its errorType."""
+
+    def __init__(self, message: str, *, status: int, kind: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+
+
+class PartialAnswer(UpstreamError):
+    """An answer came with warnings, so some data is missing from it."""
+
+    def __init__(self, warnings: tuple[str, ...]) -> None:
+        super().__init__("; ".join(warnings))
+        self.warnings = warnings
+
+
+class UnusableResult(UpstreamError):
+    """An answer that a rule's policy refuses, or of a type that cannot be served; names the rule."""
+
+
+class ObjectsUnavailable(UpstreamError):
+    """The objects of a resource cannot be listed."""
+
+    def __init__(self, message: str = "unable to list matching resources") -> None:
+        super().__init__(message)
+
+
+class DeadlineExceeded(UpstreamError):
+    """The request's deadline passed before everything was known."""

@@ -1,0 +1,1 @@
+"""The domain: rules, and what they decide. Pure."""

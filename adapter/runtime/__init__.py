@@ -1,0 +1,1 @@
+"""State and time: everything that changes while the adapter runs."""
