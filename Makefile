@@ -1,0 +1,83 @@
+# `make` lists what there is. All of it works on a fresh machine with Python 3.11 and nothing installed.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+BIN := .venv/bin
+LOCKED := .venv/.locked
+INSTALLED := .venv/.installed
+# Pythons to make .venv with, best first; PYTHON=... on the command line goes before them.
+PYTHONS := $(PYTHON) python3.11 python3 python3.12 python3.13 python3.14
+WITH_PROMETHEUS = folder=$$($(BIN)/python tests/rig/find_prometheus.py) && PATH="$$folder:$$PATH"
+UV_LOCK = uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: check
+check: $(INSTALLED) ## lint, format, types, import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: fix
+fix: $(INSTALLED) ## repair what the linter and the formatter can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: test
+test: $(INSTALLED) ## all tests that need no server (ARGS="-k quote" for some)
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: integration
+integration: $(INSTALLED) ## tests with a real Prometheus, fetched if there is none
+	@$(WITH_PROMETHEUS) $(BIN)/pytest tests/integration $(ARGS)
+
+.PHONY: demo
+demo: $(INSTALLED) ## what an HPA sees of a small workload, no cluster (ONCE=1: one round, PORT=8443)
+	@$(WITH_PROMETHEUS) PYTHONPATH=tests $(BIN)/python -m demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
+
+.PHONY: bench
+bench: $(INSTALLED) ## what a request and a relist cost (QUICK=1: fewer rounds)
+	@$(WITH_PROMETHEUS) PYTHONPATH=tests $(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+
+.PHONY: run
+run: $(INSTALLED) ## the adapter itself (ARGS="--config config/demo.yaml ...")
+	$(BIN)/tidegauge $(ARGS)
+
+.PHONY: lock
+lock: ## pin the dependencies again (needs uv)
+	@command -v uv >/dev/null || { echo "make lock: uv is not on PATH; install it (pipx install uv)" >&2; exit 3; }
+	$(UV_LOCK) --output-file requirements.txt pyproject.toml
+	$(UV_LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml
+
+# The packages, again only when the lock changes; then the command, which `pip` need not go to the network for.
+$(LOCKED): requirements-dev.txt
+	@python=; unfit=; \
+	for candidate in $(PYTHONS); do \
+	  "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  if "$$candidate" -c 'import ensurepip, venv' 2>/dev/null; then python=$$candidate; break; fi; \
+	  unfit=$$candidate; \
+	done; \
+	if [ -z "$$python" ] && [ -n "$$unfit" ]; then \
+	  echo "$$unfit cannot make virtual environments (Debian, Ubuntu: apt-get install python3-venv)." >&2; exit 3; \
+	fi; \
+	if [ -z "$$python" ]; then \
+	  echo "Python 3.11 or newer is needed, and none of these is: $(strip $(PYTHONS))." >&2; \
+	  echo "Install it (Debian, Ubuntu: apt-get install python3 python3-venv) or name it: make PYTHON=/path/to/python3.11" >&2; \
+	  exit 3; \
+	fi; \
+	if ! $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	  echo "making .venv with $$("$$python" --version) ..."; "$$python" -m venv --clear .venv; \
+	fi; \
+	echo "installing the locked packages into .venv (about half a minute) ..."; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(INSTALLED): $(LOCKED) pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
+	@touch $@
