@@ -1,0 +1,388 @@
+"""From what a person wrote to rules in force: every default put in place, every fault named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import TypeVar
+
+from adapter.config.load import Loaded, LoadedFile
+from adapter.config.problems import Location, Problem, Severity
+from adapter.config.schema import Defaults, Metric, PolicyKeys, ResourceRule, Resources, SeriesFilter
+from adapter.config.schema import Rule as WrittenRule
+from adapter.kube.resources import GroupResource, Kinds, parse_group_resource
+from adapter.promql.ast import parse_error, parse_query
+from adapter.promql.template import Template, TemplateRunError, TemplateSyntaxError, parse_template
+from adapter.rules.association import Association, LabelTemplate, label_template
+from adapter.rules.naming import NameFilter, Naming, Pattern, compile_pattern, default_expansion
+from adapter.rules.rule import Api, Compat, EmptyPolicy, FixedMetric, Policies, Rule, Rulebook, Shape
+
+Path = tuple[str | int, ...]
+T = TypeVar("T")
+
+# A stand-in for the adapter's own matchers, to find the selectors of a `metrics:` query that carry them.
+_MARK = "__tidegauge__"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a compilation depends on besides the files."""
+
+    kinds: Kinds
+    compat: Compat = Compat.FIXED
+    cache_ttl_seconds: float = 10.0  # below the HPA's period of 15 s
+    backend: str = "default"  # the name of the one backend in force
+    serves_unnamed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """The rules that can run, and all that was found on the way; with an error among them they must not be used."""
+
+    rulebook: Rulebook
+    problems: tuple[Problem, ...]
+
+    @property
+    def has_errors(self) -> bool:
+        """Say whether something was found that forbids the use of the rules."""
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
+
+
+def compile_rules(loaded: Loaded, terms: Terms) -> Compiled:
+    """Return the rules of all files in their order, and every problem of the files, the loader's included."""
+    problems = list(loaded.problems)
+    rules: list[Rule] = []
+    for file in loaded.files:
+        compiler = _Compiler(file=file, terms=terms, problems=problems, many_files=len(loaded.files) > 1)
+        rules.extend(compiler.rules())
+        compiler.check_resource_rules()
+    _report_duplicate_ids(rules, problems)
+    rulebook = Rulebook(
+        rules=tuple(rules),
+        custom=any(file.model.rules or any(not one.external for one in file.model.metrics) for file in loaded.files),
+        external=any(file.model.external_rules or any(one.external for one in file.model.metrics) for file in loaded.files),
+        resource=any(file.model.resource_rules is not None for file in loaded.files),
+    )
+    return Compiled(rulebook=rulebook, problems=tuple(problems))
+
+
+def _report_duplicate_ids(rules: Sequence[Rule], problems: list[Problem]) -> None:
+    seen: dict[str, Rule] = {}
+    for rule in rules:
+        first = seen.setdefault(rule.id, rule)
+        if first is not rule:
+            problems.append(
+                Problem(
+                    code="rule/duplicate-id",
+                    severity=Severity.ERROR,
+                    message=f'the id "{rule.id}" is taken by the rule at {first.place}',
+                    location=rule.location,
+                    hint="give each rule an id of its own",
+                    rule=rule.id,
+                )
+            )
+
+
+@dataclass(slots=True)
+class _Compiler:
+    """Compiles the rules of one file; problems go to the list that all files share."""
+
+    file: LoadedFile
+    terms: Terms
+    problems: list[Problem]
+    many_files: bool
+    rule_id: str = ""
+    _failed: bool = field(default=False)
+
+    def rules(self) -> Iterator[Rule]:
+        model = self.file.model
+        for section, written, api in (
+            ("rules", model.rules, Api.CUSTOM),
+            ("externalRules", model.external_rules, Api.EXTERNAL),
+        ):
+            for index, rule in enumerate(written):
+                yield from self._guarded((section, index), rule, lambda path, one, api=api: self._rule(path, one, api))
+        for index, metric in enumerate(model.metrics):
+            yield from self._guarded(("metrics", index), metric, self._metric)
+
+    def _guarded(self, path: Path, written: T, compile_one: Callable[[Path, T], Rule | None]) -> Iterator[Rule]:
+        """Compile one rule; a rule with an error is left out, its problems stay."""
+        assert isinstance(written, PolicyKeys)  # noqa: S101 - narrows the type for mypy; both shapes are
+        self.rule_id = written.id or self._default_id(path)
+        self._failed = False
+        if not self._backend_serves(path, written):
+            return
+        self._warn_of_what_is_not_in_force(path, written)
+        rule = compile_one(path, written)
+        if rule is not None and not self._failed:
+            yield rule
+
+    def _default_id(self, path: Path) -> str:
+        name = f"{path[0]}[{path[1]}]"
+        return f"{PurePath(self.file.source.file).name}:{name}" if self.many_files else name
+
+    # ---- what both forms share
+
+    def _backend_serves(self, path: Path, written: PolicyKeys) -> bool:
+        name = written.backend
+        if not name or name == self.terms.backend:
+            return True
+        self._report(
+            "rule/backend-not-in-force",
+            Severity.WARNING,
+            f'the rule names the backend "{name}"; "{self.terms.backend}" is in force, so the rule is left out',
+            (*path, "backend"),
+            hint="one backend is served: --prometheus-url, or without that flag the only entry of `backends`",
+        )
+        return False
+
+    def _warn_of_what_is_not_in_force(self, path: Path, written: PolicyKeys) -> None:
+        for key, given in (("maxSampleAge", written.max_sample_age is not None), ("fuse", written.fuse is not None)):
+            if given:
+                self._report(
+                    "rule/no-effect-yet", Severity.WARNING, f"`{key}` is read and checked, and has no effect yet", (*path, key)
+                )
+
+    def _policies(self, written: PolicyKeys, api: Api) -> Policies:
+        defaults = self.file.model.defaults or Defaults()
+
+        def chosen(key: str) -> object:
+            own = getattr(written, key)
+            return own if own is not None else getattr(defaults, key, None)
+
+        ttl = chosen("cache_ttl")
+        value = written.value
+        clamp = (value.clamp if value else None) or (None, None)
+        return Policies(
+            cache_ttl_seconds=self.terms.cache_ttl_seconds if ttl is None else float(str(ttl)),
+            on_empty=_empty_policy(chosen("on_empty"), chosen("hold_for")),
+            on_nan=str(chosen("on_nan") or ("zero" if api is Api.CUSTOM else "drop")),
+            on_duplicates=str(chosen("on_duplicates") or "last"),
+            shape=Shape(
+                scale=1.0 if value is None or value.scale is None else value.scale,
+                low=clamp[0],
+                high=clamp[1],
+                round=(value.round if value else None) or "none",
+                cut=self.terms.compat is Compat.STRICT,
+            ),
+            selector_labels=dict(written.selector_labels or {}),
+            allow_namespaces=tuple(written.allow_namespaces or ()),
+        )
+
+    def _template(self, path: Path, text: str) -> Template | None:
+        if not text:
+            return None
+        try:
+            return parse_template(text)
+        except TemplateSyntaxError as error:
+            self._report(
+                "template/syntax", Severity.ERROR, error.message, path, offset=error.offset, length=error.length,
+                hint="templates are Go's text/template between << and >>",
+            )
+            return None
+
+    def _location(self, path: Path) -> Location:
+        return self.file.source.locate(path)
+
+    def _report(
+        self,
+        code: str,
+        severity: Severity,
+        message: str,
+        path: Path,
+        *,
+        hint: str = "",
+        offset: int = 0,
+        length: int | None = None,
+    ) -> None:
+        self._failed = self._failed or severity is Severity.ERROR
+        where = self.file.source.locate(path, offset=offset, length=length)
+        self.problems.append(
+            Problem(code=code, severity=severity, message=message, location=where, hint=hint, rule=self.rule_id)
+        )
+
+    # ---- prometheus-adapter's form
+
+    def _rule(self, path: Path, written: WrittenRule, api: Api) -> Rule | None:
+        if not written.series_query:
+            return None  # the loader said so; prometheus-adapter starts too, and its discovery fails
+        naming = self._naming(path, written)
+        association = self._association((*path, "resources"), written.resources)
+        query = self._template((*path, "metricsQuery"), written.metrics_query)
+        if naming is None or association is None:
+            return None
+        return Rule(
+            id=self.rule_id,
+            api=api,
+            location=self._location(path),
+            series_queries=(written.series_query,),
+            naming=naming,
+            association=association,
+            query=query,
+            query_text=written.metrics_query,
+            namespaced=written.resources is None or written.resources.namespaced is not False,
+            policies=self._policies(written, api),
+            compat=self.terms.compat,
+            description=written.description or "",
+            owner=written.owner or "",
+        )
+
+    def _naming(self, path: Path, written: WrittenRule) -> Naming | None:
+        filters = [
+            self._filter((*path, "seriesFilters", index), one) for index, one in enumerate(written.series_filters)
+        ]
+        name = written.name
+        matches_text = name.matches if name else ""
+        matches = self._pattern((*path, "name", "matches"), matches_text or ".*")
+        if matches is None or not all(filters):
+            return None
+        expansion = (name.as_ if name else "") or default_expansion(matches)
+        if expansion is None:
+            self._report(
+                "naming/as-missing",
+                Severity.ERROR,
+                f'must specify an \'as\' value for name matcher "{matches_text}" associated with series query'
+                f' "{written.series_query}"',
+                (*path, "name"),
+                hint="with more than one group, `as` says which becomes the name, for example \"${1}_per_second\"",
+            )
+            return None
+        last = [NameFilter(pattern=matches, wanted=True)] if matches_text else []
+        return Naming(filters=tuple([one for one in filters if one] + last), matches=matches, expansion=expansion)
+
+    def _filter(self, path: Path, written: SeriesFilter) -> NameFilter | None:
+        wanted = bool(written.is_)
+        text = written.is_ if wanted else written.is_not
+        pattern = self._pattern((*path, "is" if wanted else "isNot"), text or "")
+        return NameFilter(pattern=pattern, wanted=wanted) if pattern else None
+
+    def _pattern(self, path: Path, text: str) -> Pattern | None:
+        try:
+            return compile_pattern(text)
+        except ValueError as error:
+            self._report(
+                "regex/syntax", Severity.ERROR, f"not an RE2 regular expression: {error}", path,
+                hint="look-around and back-references do not exist in RE2",
+            )
+            return None
+
+    def _association(self, path: Path, written: Resources | None) -> Association | None:
+        if written is None:
+            return Association()
+        template = self._label_template((*path, "template"), written.template)
+        if written.template and template is None:
+            return None
+        overrides = tuple(
+            (label, GroupResource(resource=one.resource, group=one.group)) for label, one in written.overrides.items()
+        )
+        for label, resource in overrides:
+            if self.terms.kinds.resolve(resource) is None:
+                self._report(
+                    "association/unknown-resource",
+                    Severity.WARNING,
+                    f'no kind of object is called "{resource}"; the label "{label}" names nothing until there is one',
+                    (*path, "overrides", label),
+                    hint="resource is the singular or plural name, group is what follows the first dot",
+                )
+        return Association(overrides=overrides, template=template)
+
+    def _label_template(self, path: Path, text: str) -> LabelTemplate | None:
+        template = self._template(path, text)
+        if template is None:
+            return None
+        try:
+            return label_template(template)
+        except (ValueError, TemplateRunError) as error:
+            self._report("association/template", Severity.ERROR, str(error), path, hint='for example "<<.Resource>>"')
+            return None
+
+    # ---- our form, written from the answer's end
+
+    def _metric(self, path: Path, written: Metric) -> Rule | None:
+        template = self._template((*path, "query"), written.query)
+        if template is None:
+            return None
+        series_queries = self._selectors_with_matchers((*path, "query"), template)
+        if not series_queries:
+            return None
+        api = Api.EXTERNAL if written.external else Api.CUSTOM
+        resource = parse_group_resource(written.object.resource) if written.object else None
+        label = written.object.label if written.object else ""
+        namespace_label = written.namespace_label or ""
+        overrides = [(label, resource)] if resource else []
+        overrides += [(namespace_label, GroupResource(resource="namespaces"))] if namespace_label else []
+        everything = compile_pattern(".*")
+        return Rule(
+            id=self.rule_id,
+            api=api,
+            location=self._location(path),
+            series_queries=series_queries,
+            naming=Naming(matches=everything, expansion="$0"),
+            association=Association(overrides=tuple(overrides)),
+            query=template,
+            query_text=written.query,
+            namespaced=bool(namespace_label),
+            policies=self._policies(written, api),
+            compat=self.terms.compat,
+            fixed=FixedMetric(metric=written.metric, resource=resource, label=label, namespace_label=namespace_label),
+            description=written.description or "",
+            owner=written.owner or "",
+        )
+
+    def _selectors_with_matchers(self, path: Path, template: Template) -> tuple[str, ...]:
+        """Return the series queries of a `metrics:` entry: its selectors that carry the adapter's matchers, without these."""
+        fields = {"Series": "", "LabelMatchers": f'{_MARK}="x"', "LabelValuesByName": {}, "GroupBy": _MARK, "GroupBySlice": [_MARK]}
+        try:
+            text = template.render(fields)
+        except TemplateRunError as error:
+            self._report("template/run", Severity.ERROR, str(error), path)
+            return ()
+        query = parse_query(text)
+        if query is None:
+            self._report(
+                "query/syntax",
+                Severity.ERROR,
+                f"the query cannot be read, so its selectors are not known: {parse_error(text)}",
+                path,
+                hint="write it under `rules` with a seriesQuery if the server takes it",
+            )
+            return ()
+        found = [
+            str(one.selector.without_matcher(_MARK))
+            for one in query.selectors
+            if any(matcher.name == _MARK for matcher in one.selector.matchers)
+        ]
+        if not found:
+            self._report(
+                "query/matchers-missing",
+                Severity.ERROR,
+                "no selector of the query carries <<.LabelMatchers>>",
+                path,
+                hint="write metric_name{<<.LabelMatchers>>}",
+            )
+        return tuple(dict.fromkeys(found))
+
+    # ---- resource rules: read and checked now
+
+    def check_resource_rules(self) -> None:
+        written = self.file.model.resource_rules
+        if written is None:
+            return
+        for name, rule in (("cpu", written.cpu), ("memory", written.memory)):
+            self.rule_id = f"resourceRules.{name}"
+            if rule is not None:
+                self._check_resource_rule(("resourceRules", name), rule)
+
+    def _check_resource_rule(self, path: Path, rule: ResourceRule) -> None:
+        self._template((*path, "containerQuery"), rule.container_query)
+        self._template((*path, "nodeQuery"), rule.node_query)
+        self._association((*path, "resources"), rule.resources)
+
+
+def _empty_policy(written: object, hold_seconds: object) -> EmptyPolicy:
+    if written is None or written in ("omit", "error"):
+        return EmptyPolicy(action=str(written or "omit"))
+    if written == "hold":
+        return EmptyPolicy(action="hold", hold_seconds=float(str(hold_seconds or 0.0)))
+    return EmptyPolicy(action="value", value=0.0 if written == "zero" else float(str(written)))

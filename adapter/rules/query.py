@@ -1,0 +1,226 @@
+"""The PromQL that a request means: one pure function for each API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from adapter.errors import MetricNotFound, UnsupportedSelector
+from adapter.kube.resources import Kinds
+from adapter.kube.selectors import Op, Requirement, Selector
+from adapter.promql.matchers import (
+    LabelMatcher,
+    MatchOp,
+    escape_regex,
+    is_legacy_label_name,
+    is_legacy_metric_name,
+    quote,
+)
+from adapter.promql.template import TemplateRunError, TemplateValue
+from adapter.rules.catalog import Entry
+from adapter.rules.rule import Compat, Rule
+
+# How prometheus-adapter puts a selector's operator, by operator and whether there are several values.
+_MATCH_OPS: Mapping[tuple[Op, bool], MatchOp] = {
+    (Op.EQUALS, False): MatchOp.EQUAL,
+    (Op.DOUBLE_EQUALS, False): MatchOp.EQUAL,
+    (Op.NOT_EQUALS, False): MatchOp.NOT_EQUAL,
+    (Op.IN, False): MatchOp.MATCHES,
+    (Op.IN, True): MatchOp.MATCHES,
+    (Op.NOT_IN, False): MatchOp.NOT_MATCHES,
+    (Op.NOT_IN, True): MatchOp.NOT_MATCHES,
+    (Op.EXISTS, False): MatchOp.NOT_EQUAL,
+    (Op.NOT_EXISTS, False): MatchOp.EQUAL,
+}
+
+# What a value may hold that a template puts into PromQL by itself, through LabelValuesByName: no quote, no brace, no space.
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9_.:-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One instant query and how to read its answer: `label` holds the objects' names, empty for external metrics."""
+
+    promql: str
+    rule: Rule
+    series: str
+    label: str = ""
+    names: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Matchers:
+    """The matchers of one query as they are collected, and their values for templates that ask by label name."""
+
+    texts: list[str] = field(default_factory=list)
+    values: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, op: MatchOp, value: str, *, shown: str | None = None) -> None:
+        self.texts.append(str(LabelMatcher(name=name, op=op, value=value)))
+        self.values[name] = value if shown is None else shown
+
+
+def plan_custom(
+    entry: Entry, *, namespace: str, names: tuple[str, ...], metric_selector: Selector, kinds: Kinds, asked_for: str
+) -> Plan:
+    """Return the query for a metric of the named objects; `asked_for` is the resource as the caller wrote it.
+
+    Raises:
+        UnsupportedSelector: the metric selector cannot be put to Prometheus.
+        MetricNotFound: the rule cannot be rendered for this request; the reason says why.
+    """
+    rule = entry.rule
+    label = entry.label if rule.fixed else _object_label(entry, kinds)
+    matchers = _selector_matchers(metric_selector, rule)
+    missing = _Missing(metric=entry.metric, resource=asked_for)
+    if namespace:
+        _add_namespace(matchers, entry, namespace, kinds, missing)
+    _add_names(matchers, label, names)
+    promql = _render(rule, entry.series, matchers, group_by=label, callers=(namespace, *names), missing=missing)
+    return Plan(promql=promql, rule=rule, series=entry.series, label=label, names=names)
+
+
+def plan_external(entry: Entry, *, namespace: str, selector: Selector, kinds: Kinds) -> Plan:
+    """Return the query for an external metric as a caller in a namespace may see it.
+
+    Raises:
+        UnsupportedSelector: the selector cannot be put to Prometheus.
+        MetricNotFound: the rule cannot be rendered for this request; the reason says why.
+    """
+    rule = entry.rule
+    matchers = _selector_matchers(selector, rule)
+    label = external_namespace_label(rule, kinds)
+    if rule.namespaced and label:
+        matchers.add(label, MatchOp.EQUAL, namespace)
+    elif label and rule.policies.allow_namespaces:
+        matchers.add(label, MatchOp.MATCHES, _globs_as_regex(rule.policies.allow_namespaces))
+    missing = _Missing(metric=entry.metric, resource=external_resource(namespace))
+    promql = _render(rule, entry.series, matchers, group_by="", callers=(namespace,), missing=missing)
+    return Plan(promql=promql, rule=rule, series=entry.series)
+
+
+def external_resource(namespace: str) -> str:
+    """Return the group-resource that prometheus-adapter names in a 404 of an external metric."""
+    return "namespaces" if namespace == "default" else ""
+
+
+def external_namespace_label(rule: Rule, kinds: Kinds) -> str:
+    """Return the label that holds the namespace of an external metric's series.
+
+    A rule without `resources` gets `namespace`: prometheus-adapter answers 500 there for ever.
+    """
+    if rule.fixed is not None:
+        return rule.fixed.namespace_label
+    if rule.association.is_empty:
+        return "namespace" if rule.namespaced else ""
+    return rule.association.namespace_label(kinds) or ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Missing:
+    """What a 404 about this request names."""
+
+    metric: str
+    resource: str
+
+    def because(self, reason: str) -> MetricNotFound:
+        return MetricNotFound(metric=self.metric, resource=self.resource, reason=reason)
+
+
+def _object_label(entry: Entry, kinds: Kinds) -> str:
+    """Return the label to group by: with several labels for one kind, the one that the rule gives outward."""
+    outward = entry.rule.association.label_of(entry.kind, kinds) if entry.kind else None
+    return outward or entry.label
+
+
+def _add_namespace(matchers: _Matchers, entry: Entry, namespace: str, kinds: Kinds, missing: _Missing) -> None:
+    rule = entry.rule
+    label = rule.fixed.namespace_label if rule.fixed else rule.association.namespace_label(kinds)
+    if label:
+        matchers.add(label, MatchOp.EQUAL, namespace)
+    elif entry.kind is None or entry.kind.namespaced:
+        # Without it the answer would mix the objects of all namespaces that share a name.
+        raise missing.because(f"rule {rule.id} maps no label to namespaces")
+
+
+def _add_names(matchers: _Matchers, label: str, names: tuple[str, ...]) -> None:
+    if len(names) == 1:
+        matchers.add(label, MatchOp.EQUAL, names[0])
+    else:
+        shown = "|".join(_regex_in_any_quotes(name) for name in names)
+        matchers.add(label, MatchOp.MATCHES, "|".join(escape_regex(name) for name in names), shown=shown)
+
+
+def _selector_matchers(selector: Selector, rule: Rule) -> _Matchers:
+    matchers = _Matchers()
+    for requirement in selector.requirements:
+        op = _MATCH_OPS.get((requirement.op, len(requirement.values) > 1))
+        if op is None:
+            raise UnsupportedSelector(
+                f'metric selector "{requirement.key}": Prometheus labels cannot be compared by "{requirement.op}";'
+                " use =, !=, in, notin, exists or !exists"
+            )
+        several = len(requirement.values) > 1
+        escaped = several and rule.compat is Compat.FIXED
+        value = "|".join(escape_regex(one) if escaped else one for one in requirement.values)
+        shown = "|".join(_regex_in_any_quotes(one) for one in requirement.values) if escaped else value
+        matchers.add(_label_of_key(requirement, rule), op, value, shown=shown)
+    return matchers
+
+
+def _label_of_key(requirement: Requirement, rule: Rule) -> str:
+    """Return the Prometheus label that a selector's key means."""
+    mapped = rule.policies.selector_labels.get(requirement.key)
+    if mapped is not None:
+        return mapped
+    if not is_legacy_label_name(requirement.key):
+        raise UnsupportedSelector(
+            f'metric selector key "{requirement.key}" is no Prometheus label name; map it in rule {rule.id}'
+            f' with selectorLabels: {{"{requirement.key}": LABEL}}'
+        )
+    return requirement.key
+
+
+def _globs_as_regex(globs: Iterable[str]) -> str:
+    """Turn shell globs of namespaces into a regex: `*` and `?` only, all else by itself."""
+    parts = (re.split(r"([*?])", glob) for glob in globs)
+    meaning = {"*": ".*", "?": "."}
+    return "|".join("".join(meaning.get(part) or escape_regex(part) for part in split) for split in parts)
+
+
+def _regex_in_any_quotes(text: str) -> str:
+    """Escape the one special character that a name can hold so that it reads the same in PromQL's three kinds of quotes."""
+    return text.replace(".", "[.]")
+
+
+def _render(
+    rule: Rule, series: str, matchers: _Matchers, *, group_by: str, callers: tuple[str, ...], missing: _Missing
+) -> str:
+    if rule.query is None:
+        raise missing.because(f"rule {rule.id} has no metricsQuery")
+    if "LabelValuesByName" in rule.query.fields and not all(_PLAIN_VALUE.fullmatch(value) for value in callers):
+        raise missing.because("no object can have this name")
+    try:
+        promql = rule.query.render(_fields(series, matchers, group_by))
+    except TemplateRunError as error:
+        raise missing.because(f"rule {rule.id}: metricsQuery: {error}") from error
+    if not promql.strip():
+        raise missing.because(f"rule {rule.id}: metricsQuery gives an empty query")
+    return promql
+
+
+def _fields(series: str, matchers: _Matchers, group_by: str) -> Mapping[str, TemplateValue]:
+    texts = matchers.texts
+    if series and not is_legacy_metric_name(series):
+        # A name in UTF-8 cannot stand before the braces, so it goes into them.
+        texts = [str(LabelMatcher(name="__name__", op=MatchOp.EQUAL, value=series)), *texts]
+        series = ""
+    label = group_by if not group_by or is_legacy_label_name(group_by) else quote(group_by)
+    return {
+        "Series": series,
+        "LabelMatchers": ",".join(texts),
+        "LabelValuesByName": matchers.values,
+        "GroupBy": label,
+        "GroupBySlice": [label] if label else [],
+    }

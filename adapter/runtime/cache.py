@@ -1,0 +1,130 @@
+"""Query results: one call for identical queries, kept until the rule's TTL after the evaluation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from cachetools import TLRUCache
+
+from adapter.promql.model import QueryAnswer, Vector
+
+
+class CacheObserver(Protocol):
+    """What the cache reports."""
+
+    def cache_hit(self, *, age_seconds: float) -> None:
+        """Note an answer that was served from the cache, and how old it was."""
+
+    def cache_miss(self) -> None:
+        """Note a query that had to be asked."""
+
+    def cache_joined(self) -> None:
+        """Note a request that waited for a call which was already under way."""
+
+    def cache_size(self, *, entries: int, bytes_: float) -> None:
+        """Note how full the cache is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cached:
+    """An answer, its rule's facts that were worked out once, and when (on the monotonic clock) it was evaluated."""
+
+    answer: QueryAnswer
+    window_seconds: int | None
+    evaluated_at: float
+    ttl_seconds: float
+    size_bytes: int
+
+
+Fetch = Callable[[], Awaitable[tuple[QueryAnswer, int | None]]]
+Key = tuple[str, float]
+
+# What a sample costs in memory, measured with tracemalloc on instant vectors with three to ten labels.
+_BYTES_PER_SAMPLE = 600
+_BYTES_PER_LABEL = 120
+_BYTES_PER_ANSWER = 1000
+
+
+class QueryCache:
+    """Answers by rendered query, bounded by bytes and by entries; calls under way are shared."""
+
+    def __init__(
+        self, *, max_bytes: int, max_entries: int, clock: Callable[[], float], observer: CacheObserver
+    ) -> None:
+        self._clock = clock
+        self._observer = observer
+        self._max_entries = max_entries
+        self._kept: TLRUCache[Key, Cached] = TLRUCache(
+            maxsize=max_bytes,
+            ttu=lambda _key, cached, _now: cached.evaluated_at + cached.ttl_seconds,
+            timer=clock,
+            getsizeof=lambda cached: cached.size_bytes,
+        )
+        self._under_way: dict[Key, asyncio.Task[Cached]] = {}
+
+    async def get(self, promql: str, ttl_seconds: float, fetch: Fetch) -> Cached:
+        """Return the answer to a query: kept, shared with a call under way, or fetched.
+
+        A caller that is cancelled does not cancel the call, which others may wait for; the call ends by its own
+        time-out. Raises what `fetch` raises.
+        """
+        key = (promql, ttl_seconds)
+        kept = self._kept.get(key)
+        if kept is not None:
+            self._observer.cache_hit(age_seconds=self._clock() - kept.evaluated_at)
+            return kept
+        task = self._under_way.get(key)
+        if task is None:
+            self._observer.cache_miss()
+            task = asyncio.create_task(self._fetch(key, fetch))
+            self._under_way[key] = task
+            task.add_done_callback(lambda done: self._ended(key, done))
+        else:
+            self._observer.cache_joined()
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Cancel the calls under way and wait for them."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _fetch(self, key: Key, fetch: Fetch) -> Cached:
+        ttl_seconds = key[1]
+        evaluated_at = self._clock()
+        answer, window_seconds = await fetch()
+        cached = Cached(
+            answer=answer,
+            window_seconds=window_seconds,
+            evaluated_at=evaluated_at,
+            ttl_seconds=ttl_seconds,
+            size_bytes=_size_bytes(answer),
+        )
+        if ttl_seconds > 0:
+            self._keep(key, cached)
+        return cached
+
+    def _keep(self, key: Key, cached: Cached) -> None:
+        if cached.size_bytes > self._kept.maxsize:
+            return
+        self._kept[key] = cached
+        while len(self._kept) > self._max_entries:
+            self._kept.popitem()
+        self._observer.cache_size(entries=len(self._kept), bytes_=self._kept.currsize)
+
+    def _ended(self, key: Key, task: asyncio.Task[Cached]) -> None:
+        del self._under_way[key]
+        if not task.cancelled():
+            task.exception()  # read, so that a failure whose callers have all left is not reported as forgotten
+
+
+def _size_bytes(answer: QueryAnswer) -> int:
+    if not isinstance(answer.result, Vector):
+        return _BYTES_PER_ANSWER
+    samples = answer.result.samples
+    labels = len(samples[0].labels) if samples else 0
+    return _BYTES_PER_ANSWER + len(samples) * (_BYTES_PER_SAMPLE + labels * _BYTES_PER_LABEL)

@@ -1,0 +1,57 @@
+"""Whether the adapter is well, by named checks; a dead Prometheus never makes it unready or unlive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from adapter.runtime.clock import Clocks
+from adapter.runtime.relist import Relist
+
+Probe = Literal["livez", "readyz", "healthz"]
+
+# How long readiness waits for the first relist: a dead Prometheus must not keep a replica out of service.
+FIRST_RELIST_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One named check; `detail` is shown when somebody asks verbosely."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Health:
+    """Knows the checks of each probe."""
+
+    relist: Relist
+    backend: str
+    clocks: Clocks
+    started_at: float
+    stopping: bool = False
+
+    def checks(self, probe: Probe) -> Sequence[Check]:
+        """Return the checks of a probe, in a fixed order."""
+        checks = [Check(name="ping", ok=True), Check(name="log", ok=True)]
+        if probe in ("readyz", "healthz"):
+            checks.append(self._first_relist())
+            checks.append(self._series_queries())
+        if probe == "readyz":
+            checks.append(Check(name="shutdown", ok=not self.stopping))
+        return checks
+
+    def _first_relist(self) -> Check:
+        waited = self.clocks.monotonic() - self.started_at
+        done = self.relist.first_done.is_set()
+        detail = "" if done else f"the first relist has not ended after {waited:.1f} s"
+        return Check(name=f"first-relist-{self.backend}", ok=done or waited >= FIRST_RELIST_SECONDS, detail=detail)
+
+    def _series_queries(self) -> Check:
+        """Name the failing series queries; they are told, and fail nothing."""
+        failing = [(query, state) for query, state in self.relist.states.items() if state.error is not None]
+        detail = "; ".join(f"{query}: {state.error}" for query, state in failing)
+        return Check(name=f"series-queries-{self.backend}", ok=True, detail=detail)

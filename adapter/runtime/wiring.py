@@ -1,0 +1,163 @@
+"""The one place where objects are built, handed in, and closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from adapter.clients.prometheus import open_client
+from adapter.clients.transport import PrometheusOptions
+from adapter.config.load import Loaded, load_rules
+from adapter.config.problems import ConfigError, Location, Problem, Severity
+from adapter.config.settings import Settings
+from adapter.kube.resources import Kinds, kubernetes_kinds
+from adapter.rules.compile import Compiled, Terms, compile_rules
+from adapter.rules.rule import Compat
+from adapter.runtime.backends import Backend
+from adapter.runtime.cache import QueryCache
+from adapter.runtime.clock import Clocks
+from adapter.runtime.health import Health
+from adapter.runtime.held import HeldValues
+from adapter.runtime.objects import FileObjects, NoObjects, Objects
+from adapter.runtime.provider import Provider
+from adapter.runtime.relist import Relist, RelistSettings
+from adapter.runtime.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The files as they were read, the backend in force, and the rules that came of them."""
+
+    loaded: Loaded
+    compiled: Compiled
+    backend: str
+    options: PrometheusOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """Everything that lives as long as the adapter."""
+
+    provider: Provider
+    relist: Relist
+    backend: Backend
+    objects: Objects
+    health: Health
+    telemetry: Telemetry
+    rules: Rules
+    clocks: Clocks
+
+
+def read_rules(settings: Settings, *, kinds: Kinds, environment: dict[str, str]) -> Rules:
+    """Return the rules that the settings name, with every problem of the files; raises nothing for their content."""
+    loaded = load_rules(settings.config, environment)
+    name, options, problems = choose_backend(settings, loaded)
+    terms = Terms(
+        kinds=kinds, compat=Compat(settings.compat), cache_ttl_seconds=settings.cache_ttl_seconds, backend=name
+    )
+    compiled = compile_rules(loaded, terms)
+    everything = Compiled(rulebook=compiled.rulebook, problems=(*compiled.problems, *problems))
+    return Rules(loaded=loaded, compiled=everything, backend=name, options=options)
+
+
+def read_objects(settings: Settings, *, kinds: Kinds, clocks: Clocks, telemetry: Telemetry | None) -> Objects:
+    """Return the source of objects that the settings name.
+
+    Raises:
+        ConfigError: the objects file cannot be read.
+    """
+    if not settings.objects_file:
+        return NoObjects(kinds)
+    objects = FileObjects(settings.objects_file, kinds=kinds, clock=clocks.monotonic, observer=telemetry)
+    try:
+        objects.load()
+    except (OSError, ValueError) as error:
+        problem = Problem(
+            code="file/objects",
+            severity=Severity.ERROR,
+            message=f"the objects file cannot be read: {error}",
+            location=Location(file=settings.objects_file),
+            hint="--objects-file takes ordinary Kubernetes manifests, several YAML documents",
+        )
+        raise ConfigError((problem,)) from error
+    return objects
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings, *, environment: dict[str, str], clocks: Clocks | None = None, relisting: bool = True
+) -> AsyncIterator[Runtime]:
+    """Build everything, start the loops, and close it all in the end.
+
+    With `relisting` off nothing is asked until somebody calls `relist.relist()`.
+
+    Raises:
+        ConfigError: the rules or the objects have an error; it holds all the problems.
+    """
+    clocks = clocks or Clocks()
+    telemetry = Telemetry()
+    objects = read_objects(settings, kinds=kubernetes_kinds(), clocks=clocks, telemetry=telemetry)
+    rules = read_rules(settings, kinds=objects.kinds, environment=environment)
+    if rules.compiled.has_errors:
+        raise ConfigError(rules.compiled.problems)
+    client = open_client(rules.options, observer=telemetry, clock=clocks.monotonic)
+    backend = Backend(name=rules.backend, client=client, observer=telemetry, clocks=clocks)
+    relist = Relist(
+        rulebook=rules.compiled.rulebook,
+        backend=backend,
+        kinds=lambda: objects.kinds,
+        settings=RelistSettings(
+            interval_seconds=settings.metrics_relist_interval_seconds,
+            max_age_seconds=settings.metrics_max_age_seconds,
+            concurrency=settings.relist_concurrency,
+        ),
+        clocks=clocks,
+        observer=telemetry,
+    )
+    cache = QueryCache(
+        max_bytes=settings.max_cache_bytes,
+        max_entries=settings.max_cache_entries,
+        clock=clocks.monotonic,
+        observer=telemetry,
+    )
+    provider = Provider(
+        relist=relist,
+        objects=objects,
+        backend=backend,
+        cache=cache,
+        held_objects=HeldValues(clock=clocks.monotonic),
+        held_items=HeldValues(clock=clocks.monotonic),
+        clocks=clocks,
+        observer=telemetry,
+        compat=Compat(settings.compat),
+        query_timeout_seconds=settings.prometheus_timeout_seconds,
+    )
+    health = Health(relist=relist, backend=backend.name, clocks=clocks, started_at=clocks.monotonic())
+    loops = [asyncio.create_task(relist.run(), name="relist")] if relisting else []
+    try:
+        yield Runtime(
+            provider=provider,
+            relist=relist,
+            backend=backend,
+            objects=objects,
+            health=health,
+            telemetry=telemetry,
+            rules=rules,
+            clocks=clocks,
+        )
+    finally:
+        await _stop(loops)
+        await relist.close()
+        await cache.close()
+        await client.close()
+
+
+async def _stop(loops: Sequence[asyncio.Task[None]]) -> None:
+    for loop in loops:
+        loop.cancel()
+    for loop in loops:
+        with contextlib.suppress(asyncio.CancelledError):
+            await loop
