@@ -1,4 +1,4 @@
-"""Which rule and which series serve which metric: the answer to every discovery request, and the first look-up of all others."""
+"""Which rule and which series serve which metric: what discovery lists, and the first look-up of every request."""
 
 from __future__ import annotations
 

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from adapter.config.fields import OnEmpty
 from adapter.config.load import Loaded, LoadedFile
 from adapter.config.problems import Location, Problem, Severity
-from adapter.config.schema import Defaults, Metric, PolicyKeys, ResourceRule, Resources, SeriesFilter
+from adapter.config.schema import (
+    DEFAULT_HOLD_SECONDS,
+    Defaults,
+    Metric,
+    PolicyKeys,
+    ResourceRule,
+    Resources,
+    SeriesFilter,
+    ValueShape,
+)
 from adapter.config.schema import Rule as WrittenRule
 from adapter.kube.resources import GroupResource, Kinds, parse_group_resource
 from adapter.promql.ast import parse_error, parse_query
@@ -19,7 +29,7 @@ from adapter.rules.naming import NameFilter, Naming, Pattern, compile_pattern, d
 from adapter.rules.rule import Api, Compat, EmptyPolicy, FixedMetric, Policies, Rule, Rulebook, Shape
 
 Path = tuple[str | int, ...]
-T = TypeVar("T")
+W = TypeVar("W", bound=PolicyKeys)
 
 # A stand-in for the adapter's own matchers, to find the selectors of a `metrics:` query that carry them.
 _MARK = "__tidegauge__"
@@ -33,7 +43,6 @@ class Terms:
     compat: Compat = Compat.FIXED
     cache_ttl_seconds: float = 10.0  # below the HPA's period of 15 s
     backend: str = "default"  # the name of the one backend in force
-    serves_unnamed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +70,9 @@ def compile_rules(loaded: Loaded, terms: Terms) -> Compiled:
     rulebook = Rulebook(
         rules=tuple(rules),
         custom=any(file.model.rules or any(not one.external for one in file.model.metrics) for file in loaded.files),
-        external=any(file.model.external_rules or any(one.external for one in file.model.metrics) for file in loaded.files),
+        external=any(
+            file.model.external_rules or any(one.external for one in file.model.metrics) for file in loaded.files
+        ),
         resource=any(file.model.resource_rules is not None for file in loaded.files),
     )
     return Compiled(rulebook=rulebook, problems=tuple(problems))
@@ -97,6 +108,8 @@ class _Compiler:
 
     def rules(self) -> Iterator[Rule]:
         model = self.file.model
+        if model.defaults is not None:
+            self._warn_of_what_is_not_in_force(("defaults",), model.defaults)
         for section, written, api in (
             ("rules", model.rules, Api.CUSTOM),
             ("externalRules", model.external_rules, Api.EXTERNAL),
@@ -106,9 +119,8 @@ class _Compiler:
         for index, metric in enumerate(model.metrics):
             yield from self._guarded(("metrics", index), metric, self._metric)
 
-    def _guarded(self, path: Path, written: T, compile_one: Callable[[Path, T], Rule | None]) -> Iterator[Rule]:
+    def _guarded(self, path: Path, written: W, compile_one: Callable[[Path, W], Rule | None]) -> Iterator[Rule]:
         """Compile one rule; a rule with an error is left out, its problems stay."""
-        assert isinstance(written, PolicyKeys)  # noqa: S101 - narrows the type for mypy; both shapes are
         self.rule_id = written.id or self._default_id(path)
         self._failed = False
         if not self._backend_serves(path, written):
@@ -125,7 +137,7 @@ class _Compiler:
     # ---- what both forms share
 
     def _backend_serves(self, path: Path, written: PolicyKeys) -> bool:
-        name = written.backend
+        name = self._chosen(written, "backend")
         if not name or name == self.terms.backend:
             return True
         self._report(
@@ -137,37 +149,36 @@ class _Compiler:
         )
         return False
 
-    def _warn_of_what_is_not_in_force(self, path: Path, written: PolicyKeys) -> None:
-        for key, given in (("maxSampleAge", written.max_sample_age is not None), ("fuse", written.fuse is not None)):
-            if given:
-                self._report(
-                    "rule/no-effect-yet", Severity.WARNING, f"`{key}` is read and checked, and has no effect yet", (*path, key)
-                )
+    def _warn_of_what_is_not_in_force(self, path: Path, written: PolicyKeys | Defaults) -> None:
+        for key, value in (("maxSampleAge", written.max_sample_age), ("fuse", written.fuse)):
+            if value is not None:
+                message = f"`{key}` is read and checked, and has no effect yet"
+                self._report("rule/no-effect-yet", Severity.WARNING, message, (*path, key))
+
+    def _chosen(self, written: PolicyKeys, key: str) -> Any:
+        """Return what a rule says of a policy, else what the file's defaults say, else None."""
+        own = getattr(written, key)
+        defaults = self.file.model.defaults
+        return own if own is not None or defaults is None else getattr(defaults, key, None)
 
     def _policies(self, written: PolicyKeys, api: Api) -> Policies:
-        defaults = self.file.model.defaults or Defaults()
-
-        def chosen(key: str) -> object:
-            own = getattr(written, key)
-            return own if own is not None else getattr(defaults, key, None)
-
-        ttl = chosen("cache_ttl")
-        value = written.value
-        clamp = (value.clamp if value else None) or (None, None)
+        ttl_seconds = self._chosen(written, "cache_ttl")
+        value = written.value or ValueShape()
+        low, high = value.clamp or (None, None)
         return Policies(
-            cache_ttl_seconds=self.terms.cache_ttl_seconds if ttl is None else float(str(ttl)),
-            on_empty=_empty_policy(chosen("on_empty"), chosen("hold_for")),
-            on_nan=str(chosen("on_nan") or ("zero" if api is Api.CUSTOM else "drop")),
-            on_duplicates=str(chosen("on_duplicates") or "last"),
+            cache_ttl_seconds=self.terms.cache_ttl_seconds if ttl_seconds is None else ttl_seconds,
+            on_empty=_empty_policy(self._chosen(written, "on_empty"), self._chosen(written, "hold_for")),
+            on_nan=self._chosen(written, "on_nan") or ("zero" if api is Api.CUSTOM else "drop"),
+            on_duplicates=self._chosen(written, "on_duplicates") or "last",
             shape=Shape(
-                scale=1.0 if value is None or value.scale is None else value.scale,
-                low=clamp[0],
-                high=clamp[1],
-                round=(value.round if value else None) or "none",
+                scale=1.0 if value.scale is None else value.scale,
+                low=low,
+                high=high,
+                round=value.round or "none",
                 cut=self.terms.compat is Compat.STRICT,
             ),
-            selector_labels=dict(written.selector_labels or {}),
-            allow_namespaces=tuple(written.allow_namespaces or ()),
+            selector_labels=dict(self._chosen(written, "selector_labels") or {}),
+            allow_namespaces=tuple(self._chosen(written, "allow_namespaces") or ()),
         )
 
     def _template(self, path: Path, text: str) -> Template | None:
@@ -177,7 +188,12 @@ class _Compiler:
             return parse_template(text)
         except TemplateSyntaxError as error:
             self._report(
-                "template/syntax", Severity.ERROR, error.message, path, offset=error.offset, length=error.length,
+                "template/syntax",
+                Severity.ERROR,
+                error.message,
+                path,
+                offset=error.offset,
+                length=error.length,
                 hint="templates are Go's text/template between << and >>",
             )
             return None
@@ -242,10 +258,10 @@ class _Compiler:
             self._report(
                 "naming/as-missing",
                 Severity.ERROR,
-                f'must specify an \'as\' value for name matcher "{matches_text}" associated with series query'
+                f"must specify an 'as' value for name matcher \"{matches_text}\" associated with series query"
                 f' "{written.series_query}"',
                 (*path, "name"),
-                hint="with more than one group, `as` says which becomes the name, for example \"${1}_per_second\"",
+                hint='with more than one group, `as` says which becomes the name, for example "${1}_per_second"',
             )
             return None
         last = [NameFilter(pattern=matches, wanted=True)] if matches_text else []
@@ -262,7 +278,10 @@ class _Compiler:
             return compile_pattern(text)
         except ValueError as error:
             self._report(
-                "regex/syntax", Severity.ERROR, f"not an RE2 regular expression: {error}", path,
+                "regex/syntax",
+                Severity.ERROR,
+                f"not an RE2 regular expression: {error}",
+                path,
                 hint="look-around and back-references do not exist in RE2",
             )
             return None
@@ -331,8 +350,14 @@ class _Compiler:
         )
 
     def _selectors_with_matchers(self, path: Path, template: Template) -> tuple[str, ...]:
-        """Return the series queries of a `metrics:` entry: its selectors that carry the adapter's matchers, without these."""
-        fields = {"Series": "", "LabelMatchers": f'{_MARK}="x"', "LabelValuesByName": {}, "GroupBy": _MARK, "GroupBySlice": [_MARK]}
+        """Return the series queries of a `metrics:` entry: its selectors that carry our matchers, without these."""
+        fields = {
+            "Series": "",
+            "LabelMatchers": f'{_MARK}="x"',
+            "LabelValuesByName": {},
+            "GroupBy": _MARK,
+            "GroupBySlice": [_MARK],
+        }
         try:
             text = template.render(fields)
         except TemplateRunError as error:
@@ -380,9 +405,15 @@ class _Compiler:
         self._association((*path, "resources"), rule.resources)
 
 
-def _empty_policy(written: object, hold_seconds: object) -> EmptyPolicy:
-    if written is None or written in ("omit", "error"):
-        return EmptyPolicy(action=str(written or "omit"))
-    if written == "hold":
-        return EmptyPolicy(action="hold", hold_seconds=float(str(hold_seconds or 0.0)))
-    return EmptyPolicy(action="value", value=0.0 if written == "zero" else float(str(written)))
+def _empty_policy(written: OnEmpty | None, hold_seconds: float | None) -> EmptyPolicy:
+    match written:
+        case None | "omit":
+            return EmptyPolicy()
+        case "hold":
+            return EmptyPolicy(action="hold", hold_seconds=hold_seconds or DEFAULT_HOLD_SECONDS)
+        case "error":
+            return EmptyPolicy(action="error")
+        case "zero":
+            return EmptyPolicy(action="value")
+        case number:
+            return EmptyPolicy(action="value", value=float(number))

@@ -78,7 +78,9 @@ def needs_of(rules: Iterable[Rule]) -> tuple[SelectorNeed, ...]:
 def _labels_of(rule: Rule) -> Iterable[str]:
     """Return the labels whose presence decides what a rule serves."""
     if rule.fixed is not None:
-        return [label for label in (rule.fixed.label, rule.fixed.namespace_label if not rule.fixed.label else "") if label]
+        return [
+            label for label in (rule.fixed.label, rule.fixed.namespace_label if not rule.fixed.label else "") if label
+        ]
     if rule.api is Api.EXTERNAL:
         return []
     return [label for label, _ in rule.association.overrides]

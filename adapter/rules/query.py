@@ -34,7 +34,7 @@ _MATCH_OPS: Mapping[tuple[Op, bool], MatchOp] = {
     (Op.NOT_EXISTS, False): MatchOp.EQUAL,
 }
 
-# What a value may hold that a template puts into PromQL by itself, through LabelValuesByName: no quote, no brace, no space.
+# What a value may hold that a template puts into PromQL itself, by LabelValuesByName: no quote, brace or space.
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_.:-]*")
 
 
@@ -190,7 +190,7 @@ def _globs_as_regex(globs: Iterable[str]) -> str:
 
 
 def _regex_in_any_quotes(text: str) -> str:
-    """Escape the one special character that a name can hold so that it reads the same in PromQL's three kinds of quotes."""
+    """Escape the one special character of a name so that it reads the same in PromQL's three kinds of quotes."""
     return text.replace(".", "[.]")
 
 

@@ -79,7 +79,7 @@ class QueryCache:
         task = self._under_way.get(key)
         if task is None:
             self._observer.cache_miss()
-            task = asyncio.create_task(self._fetch(key, fetch))
+            task = asyncio.create_task(self._fetch(key, fetch, self._clock()))
             self._under_way[key] = task
             task.add_done_callback(lambda done: self._ended(key, done))
         else:
@@ -93,9 +93,8 @@ class QueryCache:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _fetch(self, key: Key, fetch: Fetch) -> Cached:
+    async def _fetch(self, key: Key, fetch: Fetch, evaluated_at: float) -> Cached:
         ttl_seconds = key[1]
-        evaluated_at = self._clock()
         answer, window_seconds = await fetch()
         cached = Cached(
             answer=answer,

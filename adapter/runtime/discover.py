@@ -148,9 +148,7 @@ class Discovery:
         if len(batch) == 1:
             return {batch[0]: answer}
         if isinstance(answer, Names):
-            return {
-                ask: Names(values=answer.values & {ask.metric}, warnings=answer.warnings) for ask in batch
-            }
+            return {ask: Names(values=answer.values & {ask.metric}, warnings=answer.warnings) for ask in batch}
         # One bad selector must not fail its neighbours: each by itself.
         singles = await asyncio.gather(*(self._batch([ask]) for ask in batch))
         return {ask: one for answers in singles for ask, one in answers.items()}
@@ -177,7 +175,9 @@ class Discovery:
 
     # ---- who is alive
 
-    async def dead(self, contested: Collection[tuple[str, str, str]], needs: Mapping[str, SelectorNeed]) -> frozenset[tuple[str, str, str]]:
+    async def dead(
+        self, contested: Collection[tuple[str, str, str]], needs: Mapping[str, SelectorNeed]
+    ) -> frozenset[tuple[str, str, str]]:
         """Return which contested series have no sample since `start_seconds`; what cannot be told counts as alive.
 
         The label endpoints list a metric as long as its block is in reach, the series endpoint does not.

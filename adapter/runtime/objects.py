@@ -50,9 +50,11 @@ class NoObjects:
     def __init__(self, kinds: Kinds) -> None:
         self.kinds = kinds
 
-    async def names(self, kind: Kind, namespace: str, selector: Selector) -> tuple[str, ...]:
+    async def names(self, kind: Kind, namespace: str, selector: Selector) -> tuple[str, ...]:  # noqa: ARG002 - the port's shape
         """Raise: nothing is known of any object."""
-        log.warning("objects cannot be listed: there is no --objects-file", extra={"resource": str(kind.group_resource)})
+        log.warning(
+            "objects cannot be listed: there is no --objects-file", extra={"resource": str(kind.group_resource)}
+        )
         raise ObjectsUnavailable
 
 
@@ -93,7 +95,9 @@ class FileObjects:
             found = self._index.labels.get((kind.group_resource, namespace), {})
             return tuple(name for name, labels in found.items() if selector.matches(labels))
         everywhere = [found for (resource, _), found in self._index.labels.items() if resource == kind.group_resource]
-        return tuple(sorted({name for found in everywhere for name, labels in found.items() if selector.matches(labels)}))
+        return tuple(
+            sorted({name for found in everywhere for name, labels in found.items() if selector.matches(labels)})
+        )
 
     async def refresh(self) -> None:
         """Read the file again if it has changed; looks at most once a second."""
@@ -118,7 +122,7 @@ class FileObjects:
             manifests = read_manifests(self._text(), self._base)
         except (OSError, ValueError) as error:
             self.problems = (f"{self._path}: {error}",)
-            log.error("objects file not read, the last good objects stay: %s", error)
+            log.error("objects file not read, the last good objects stay: %s", error)  # noqa: TRY400 - the text says it all
             self._report(ok=False)
             return
         self._index = _index_of(manifests, self._base)

@@ -160,7 +160,9 @@ class Relist:
         before = self.catalog
         await self._ask(needs, self.rulebook.rules)
         await self._rebuild()
-        self.observer.looked_up(found=self.catalog.by_custom != before.by_custom or self.catalog.by_external != before.by_external)
+        self.observer.looked_up(
+            found=self.catalog.by_custom != before.by_custom or self.catalog.by_external != before.by_external
+        )
 
     # ---- what both share
 
@@ -176,9 +178,7 @@ class Relist:
             log.warning("the backend has no series at all; the last good metrics stay until max age")
             self.states = {query: self._expired(state) for query, state in self.states.items()}
             return
-        self.states = {
-            query: self._next(state, outcomes.get(query), asked_at) for query, state in self.states.items()
-        }
+        self.states = {query: self._next(state, outcomes.get(query), asked_at) for query, state in self.states.items()}
 
     def _discovery(self, rules: Sequence[Rule]) -> Discovery:
         return Discovery(
@@ -266,7 +266,7 @@ def _union(old: SelectorFacts, new: SelectorFacts) -> SelectorFacts:
 
 
 def _may_give(rule: Rule, metric: str) -> bool:
-    """Say whether a rule can give a metric, as far as can be told without asking: its series name may be written down."""
+    """Say whether a rule can give a metric, as far as can be told without asking."""
     if rule.fixed is not None:
         return rule.fixed.metric == metric
     expansion = rule.naming.expansion

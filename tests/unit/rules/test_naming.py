@@ -46,7 +46,9 @@ def test_a_name_that_does_not_match_has_no_api_name() -> None:
     assert naming.metric_name("b") is None
 
 
-@pytest.mark.parametrize(("pattern", "expected"), [(".*", "$0"), ("(.*)_total", "$1"), ("(a)(b)", None), ("(?:a)", "$0")])
+@pytest.mark.parametrize(
+    ("pattern", "expected"), [(".*", "$0"), ("(.*)_total", "$1"), ("(a)(b)", None), ("(?:a)", "$0")]
+)
 def test_the_default_expansion_counts_the_groups(pattern: str, expected: str | None) -> None:
     """Without `as` the whole name is taken, or the only group; several groups need one."""
     assert default_expansion(compile_pattern(pattern)) == expected
@@ -63,7 +65,7 @@ FILTERS = [
 
 
 @pytest.mark.parametrize(("pattern", "wanted", "series", "passes"), FILTERS)
-def test_filters_search_anywhere_in_the_name(pattern: str, wanted: bool, series: str, passes: bool) -> None:  # noqa: FBT001 - a table's column
+def test_filters_search_anywhere_in_the_name(*, pattern: str, wanted: bool, series: str, passes: bool) -> None:
     """Filters are searches, not anchored, as Go's MatchString."""
     assert NameFilter(pattern=compile_pattern(pattern), wanted=wanted).passes(series) is passes
 
