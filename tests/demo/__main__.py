@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Sequence
+from typing import NoReturn
 
 from rich.console import Console
 from rig.find_prometheus import NOT_FOUND, PrometheusMissingError
@@ -17,9 +18,6 @@ from demo.questions import path_of
 from demo.scene import COMMAND, HPAS, open_scene
 from demo.show import run_live
 from demo.workload import Load
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _RISE_AND_FALL = Load(low=20, high=150, period_seconds=75)
 _STEADY = Load(low=60, high=60, period_seconds=75)  # so that an answer may be compared a second later

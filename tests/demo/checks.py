@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import ssl
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,13 +14,8 @@ from rig.processes import wait_until
 
 from demo.autoscaler import Hpa, decide, read_hpas
 from demo.questions import CUSTOM, EXTERNAL, Answer, Explained, ask, discovered, explain, path_of, read_answer
-from demo.scene import HPAS
+from demo.scene import HPAS, Scene
 from demo.workload import NAMESPACE, QUEUE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from demo.scene import Scene
 
 WINDOW_SECONDS = 10  # of the rate() windows in config/demo.yaml
 TOLERANCE = 0.05  # counters are whole numbers, and a window of 10 s holds 9 or 10 whole seconds of them

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from demo.autoscaler import Hpa, number
-from demo.scene import COMMAND, RULES
+from demo.scene import COMMAND, RULES, Scene
 from demo.workload import NAMESPACE
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from demo.scene import Scene
 
 CUSTOM = "/apis/custom.metrics.k8s.io/v1beta2"
 EXTERNAL = "/apis/external.metrics.k8s.io/v1beta1"

@@ -7,9 +7,10 @@ import ssl
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import yaml
@@ -18,9 +19,6 @@ from rig.processes import Child, free_port, wait_until
 from rig.prometheus import PrometheusFiles, PrometheusProcess
 
 from demo.workload import APPS, NAMESPACE, Load, MetricsServer, Workload
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
 
 TOP = Path(__file__).resolve().parents[2]
 RULES = TOP / "config" / "demo.yaml"

@@ -6,21 +6,15 @@ import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from rich.console import Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from demo.autoscaler import Decision, Hpa, decide, read_hpas
 from demo.questions import Answer, Explained, ask, discovered, explain, path_of
-from demo.scene import HPAS
-
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-
-    from demo.scene import Scene
+from demo.scene import HPAS, Scene
 
 _TICK_SECONDS = 1.0
 _SYNC_SECONDS = 5.0  # a real HPA looks every 15 s; who watches a demo has less time

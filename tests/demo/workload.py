@@ -11,13 +11,11 @@ import math
 import threading
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from types import TracebackType
+from types import TracebackType
+from typing import Self
 
 NAMESPACE = "shop"
 QUEUE = "orders"

@@ -8,15 +8,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from rig.processes import Child, ChildEndedError, wait_until
-from rig.prometheus import PrometheusFiles, PrometheusProcess, openmetrics_text
-
-if TYPE_CHECKING:
-    from conftest import StartPrometheus
+from rig.prometheus import PrometheusFiles, PrometheusProcess, StartPrometheus, openmetrics_text
+from rig.remote_write import FLAG, WrittenSeries, remote_write
 
 LONG_AGO = 1_700_000_000.0  # seconds since 1970: a fixed time makes every answer the same on every run
 
@@ -68,6 +65,22 @@ def test_series_that_cannot_be_read_are_an_error(prometheus: StartPrometheus, li
     """A mistyped series fails the test that wrote it, and is not left out."""
     with pytest.raises(ValueError, match=r"no such shape|promtool"):
         prometheus([line])
+
+
+def test_remote_write_fills_a_running_server(prometheus_binaries: Path, tmp_path: Path) -> None:
+    """Series sent by remote write are there with their values, also when they need several requests."""
+    many = [
+        WrittenSeries(
+            labels={"__name__": "up", "pod": f"p-{number}"}, samples=[(LONG_AGO, 0.5), (LONG_AGO + 1, number)]
+        )
+        for number in range(6000)
+    ]
+    with PrometheusProcess.start(PrometheusFiles(binaries=prometheus_binaries, home=tmp_path), flags=[FLAG]) as server:
+        sent = remote_write(server.url, many)
+
+        assert sent == len(many)
+        assert ask(server.url, "count(up)", LONG_AGO) == [6000.0]
+        assert ask(server.url, "sum(up)", LONG_AGO + 1) == [sum(range(6000))]
 
 
 def test_samples_are_aligned() -> None:

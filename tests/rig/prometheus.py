@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
 
 import httpx
 
 from rig.processes import Child, ChildEndedError, free_port, wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-    from types import TracebackType
 
 STEP_SECONDS = 15
 SPAN_SECONDS = 3600  # samples lie from an hour before now to an hour after, so that slow machines find them too
@@ -162,6 +160,13 @@ class PrometheusProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+class StartPrometheus(Protocol):
+    """The fixture `prometheus`: start a server that ends with the test; `openmetrics_text` says how series look."""
+
+    def __call__(self, series: Sequence[str] = (), *, now_seconds: float | None = None) -> str:
+        """Return its base URL."""
 
 
 def _is_ready(port: int) -> bool:
