@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import PurePath
 from typing import Any, TypeVar
 
@@ -115,7 +116,7 @@ class _Compiler:
             ("externalRules", model.external_rules, Api.EXTERNAL),
         ):
             for index, rule in enumerate(written):
-                yield from self._guarded((section, index), rule, lambda path, one, api=api: self._rule(path, one, api))
+                yield from self._guarded((section, index), rule, partial(self._rule, api=api))
         for index, metric in enumerate(model.metrics):
             yield from self._guarded(("metrics", index), metric, self._metric)
 
@@ -220,7 +221,7 @@ class _Compiler:
 
     # ---- prometheus-adapter's form
 
-    def _rule(self, path: Path, written: WrittenRule, api: Api) -> Rule | None:
+    def _rule(self, path: Path, written: WrittenRule, *, api: Api) -> Rule | None:
         if not written.series_query:
             return None  # the loader said so; prometheus-adapter starts too, and its discovery fails
         naming = self._naming(path, written)

@@ -71,6 +71,7 @@ def external_values(plan: Plan, answer: QueryAnswer) -> DecidedExternal:
         UnusableResult: the answer is neither a vector nor a scalar, or the rule's policy refuses it.
     """
     notes: list[Note] = []
+    found: list[tuple[Sample, Mapping[str, str] | None]]
     match answer.result:
         case Vector(samples=samples):
             found = [(sample, sample.labels) for sample in samples]

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from adapter.runtime.clock import Clocks
 from adapter.runtime.relist import Relist
-
-Probe = Literal["livez", "readyz", "healthz"]
 
 # How long readiness waits for the first relist: a dead Prometheus must not keep a replica out of service.
 FIRST_RELIST_SECONDS = 5.0
@@ -32,16 +29,13 @@ class Health:
     backend: str
     clocks: Clocks
     started_at: float
-    stopping: bool = False
 
-    def checks(self, probe: Probe) -> Sequence[Check]:
-        """Return the checks of a probe, in a fixed order."""
+    def checks(self, probe: str) -> Sequence[Check]:
+        """Return the checks of `livez`, `readyz` or `healthz`, in a fixed order."""
         checks = [Check(name="ping", ok=True), Check(name="log", ok=True)]
         if probe in ("readyz", "healthz"):
             checks.append(self._first_relist())
             checks.append(self._series_queries())
-        if probe == "readyz":
-            checks.append(Check(name="shutdown", ok=not self.stopping))
         return checks
 
     def _first_relist(self) -> Check:

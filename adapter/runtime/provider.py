@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -118,7 +119,9 @@ class Provider:
             )
             cached = await self._fetch(plan, trail)
             values = self._object_values(plan, cached, subject, request, trail)
-        items = tuple(self._metric_item(subject, name, values[name], cached) for name in subject.names if name in values)
+        items = tuple(
+            self._metric_item(subject, name, values[name], cached) for name in subject.names if name in values
+        )
         self._report_ages("custom.metrics.k8s.io", items)
         return CustomAnswer(metric=request.metric, items=items, selector=request.metric_selector)
 
@@ -232,7 +235,9 @@ class Provider:
                 return (name,)
             case BySelector(selector=selector):
                 names = await self.objects.names(kind, request.namespace, selector)
-                trail.note("objects", f'"{selector}" picks {len(names)} {kind.plural}', ok=bool(names), names=list(names))
+                trail.note(
+                    "objects", f'"{selector}" picks {len(names)} {kind.plural}', ok=bool(names), names=list(names)
+                )
                 return names
 
     def _allowed_names(
@@ -281,7 +286,9 @@ class Provider:
             trail.note("answer", f"the query failed: {error}", ok=False)
             raise
         age = self.clocks.monotonic() - cached.evaluated_at
-        trail.note("answer", f"evaluated {age:.1f} s ago", result=cached.answer.result, annotations=cached.answer.annotations)
+        trail.note(
+            "answer", f"evaluated {age:.1f} s ago", result=cached.answer.result, annotations=cached.answer.annotations
+        )
         return cached
 
     def _object_values(
@@ -291,7 +298,13 @@ class Provider:
         self._note_policies(plan, decided.notes, trail)
         values = dict(decided.values)
         policies = plan.rule.policies
-        scope = (plan.rule.id, plan.series, str(subject.kind.group_resource), subject.namespace, str(request.metric_selector))
+        scope = (
+            plan.rule.id,
+            plan.series,
+            str(subject.kind.group_resource),
+            subject.namespace,
+            str(request.metric_selector),
+        )
         if policies.on_empty.action == "hold":
             for name, value in values.items():
                 self.held_objects.keep((*scope, name), value, policies.on_empty.hold_seconds)
@@ -382,19 +395,14 @@ def _note_entry(trail: Trail, entry: Entry) -> None:
     )
 
 
-class _until:  # noqa: N801 - reads as a statement: async with _until(deadline)
-    """Turns the end of a deadline into our error; others' time-outs pass through."""
-
-    def __init__(self, deadline_seconds: float, clocks: Clocks) -> None:
-        self._timeout = asyncio.timeout(max(0.0, deadline_seconds - clocks.monotonic()))
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-
-    async def __aexit__(self, *exception: object) -> bool | None:
-        try:
-            return await self._timeout.__aexit__(*exception)  # type: ignore[arg-type]  # the triple is passed on whole
-        except TimeoutError as error:
-            if self._timeout.expired():
-                raise DeadlineExceeded("Timeout: request did not complete within the allotted timeout") from error
-            raise
+@asynccontextmanager
+async def _until(deadline_seconds: float, clocks: Clocks) -> AsyncIterator[None]:
+    """Turn the end of a deadline into our error; time-outs of others pass through."""
+    timeout = asyncio.timeout(max(0.0, deadline_seconds - clocks.monotonic()))
+    try:
+        async with timeout:
+            yield
+    except TimeoutError as error:
+        if timeout.expired():
+            raise DeadlineExceeded("Timeout: request did not complete within the allotted timeout") from error
+        raise

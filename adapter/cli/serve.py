@@ -1,0 +1,87 @@
+"""`tidegauge serve`: build everything, serve until told to stop, close it all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import uvloop
+
+from adapter import __version__
+from adapter.cli.logs import set_up_logs
+from adapter.config.problems import ConfigError, Problem, Severity
+from adapter.config.report import problem_text
+from adapter.config.settings import Settings, help_text, parse_flags
+from adapter.runtime.wiring import Runtime, open_runtime
+from adapter.server.app import Services, build_app
+from adapter.server.operations import Shutdown
+from adapter.server.serve import ServeOptions, check_bind, serve as serve_app
+from adapter.server.tls import TlsOptions
+
+log = logging.getLogger("adapter")
+
+# What a shell calls a misuse: the flags or the files are wrong, and starting again changes nothing.
+EXIT_CONFIG = 2
+
+
+def serve(argv: Sequence[str]) -> int:
+    """Serve until SIGTERM or SIGINT; return 0 after a drained end, 2 if the flags or files are wrong."""
+    if any(word in ("-h", "--help") for word in argv):
+        print(help_text())  # noqa: T201 - the command's output
+        return 0
+    try:
+        parsed = parse_flags(argv, os.environ)
+        set_up_logs(parsed.settings.log_format, verbosity=parsed.settings.verbosity)
+        for warning in parsed.warnings:
+            log.warning("%s", warning)
+        return uvloop.run(_serve(parsed.settings))
+    except ConfigError as error:
+        _print_problems(error.problems)
+        return EXIT_CONFIG
+
+
+async def _serve(settings: Settings) -> int:
+    check_bind(settings.bind_address)
+    async with open_runtime(settings, environment=dict(os.environ)) as runtime:
+        _log_warnings(runtime)
+        shutdown = Shutdown()
+        services = Services(
+            provider=runtime.provider,
+            health=runtime.health,
+            render_metrics=runtime.telemetry.render,
+            clock=runtime.clocks.monotonic,
+            version=__version__,
+            request_timeout_seconds=settings.request_timeout_seconds,
+            shutdown=shutdown,
+        )
+        return await serve_app(build_app(services), _options(settings), shutdown=shutdown, clock=runtime.clocks.wall)
+
+
+def _options(settings: Settings) -> ServeOptions:
+    return ServeOptions(
+        bind_address=settings.bind_address,
+        port=settings.secure_port,
+        tls=TlsOptions(
+            cert_file=settings.tls_cert_file,
+            private_key_file=settings.tls_private_key_file,
+            cert_dir=settings.cert_dir,
+            min_version=settings.tls_min_version,
+            cipher_suites=settings.tls_cipher_suites,
+        ),
+        shutdown_delay_seconds=settings.shutdown_delay_seconds,
+    )
+
+
+def _log_warnings(runtime: Runtime) -> None:
+    for problem in runtime.rules.compiled.problems:
+        if problem.severity is not Severity.INFO:
+            where = problem.location
+            log.warning("%s:%s:%s: %s: %s", where.file, where.line, where.column, problem.code, problem.message)
+
+
+def _print_problems(problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        print(problem_text(problem, None), file=sys.stderr)  # noqa: T201 - the process ends with them
