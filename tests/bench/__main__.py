@@ -8,13 +8,13 @@ import platform
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
 from rig.find_prometheus import NOT_FOUND, PrometheusMissingError, find_prometheus
+from rig.processes import scratch_folder
 
 from bench.relists import WrongFigureError, relist_table
 from bench.requests import request_tables
@@ -53,8 +53,7 @@ def _run(console: Console, parts: Sequence[str], *, quick: bool, series: int | N
     binaries = find_prometheus()
     rounds = 2 if quick else 5
     _print(_machine(binaries))
-    with tempfile.TemporaryDirectory(prefix="tidegauge-bench-") as folder:
-        home = Path(folder)
+    with scratch_folder("tidegauge-bench-") as home:
         if "requests" in parts:
             requests, seconds = (100, 0.5) if quick else (500, 2.0)
             _print(request_tables(binaries, home, rounds=rounds, requests=requests, seconds=seconds, say=say))

@@ -20,7 +20,7 @@ from demo.show import run_live
 from demo.workload import Load
 
 _RISE_AND_FALL = Load(low=20, high=150, period_seconds=75)
-_STEADY = Load(low=60, high=60, period_seconds=75)  # so that an answer may be compared a second later
+_STEADY = Load(low=56, high=56, period_seconds=75)  # so that an answer may be compared a second later
 
 
 def main(argv: Sequence[str]) -> int:
@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--once", action="store_true", help="one round, checked; exit code 0 if all is right")
     parser.add_argument("--port", type=int, help="of the adapter; a free one if not given")
     options = parser.parse_args(argv)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     try:
@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(console: Console, *, once: bool, port: int | None) -> int:
     def say(line: str) -> None:
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)
 
     if not COMMAND.exists():
         say(f"{COMMAND} is missing: run `make demo`, which installs it")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ssl
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 import httpx
 import yaml
 from rig.find_prometheus import find_prometheus
-from rig.processes import Child, free_port, wait_until
+from rig.processes import Child, free_port, scratch_folder, wait_until
 from rig.prometheus import PrometheusFiles, PrometheusProcess
 
 from demo.workload import APPS, NAMESPACE, Load, MetricsServer, Workload
@@ -90,7 +89,7 @@ def open_scene(*, load: Load, port: int | None, say: Callable[[str], None]) -> I
         TimeoutError: something was not ready in time.
     """
     with contextlib.ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tidegauge-demo-")))
+        home = stack.enter_context(scratch_folder("tidegauge-demo-"))
         workload = Workload(load=load, pods=pods_at_first(), clock=time.time)
         metrics = stack.enter_context(MetricsServer(workload))
         say(f"workload    http://{metrics.address}/targets")

@@ -121,11 +121,18 @@ def _answers_table(seen: list[Seen], explanations: Explanations) -> Table:
         table.add_column(header, no_wrap=True)
     table.add_column("rule and PromQL behind it", overflow="fold", ratio=1)
     for one in seen:
-        values = sorted(one.answer.values.items()) or [("no value: nothing is scaled", None)]
-        names = "\n".join(name for name, _ in values)
-        numbers = "\n".join("" if value is None else f"{value:.3f}{_UNITS[one.hpa.kind]}" for _, value in values)
+        values = _values(one)
+        names, numbers = "\n".join(values), "\n".join(values.values())
         table.add_row(names, numbers, _source(explanations.of(one.hpa, one.pods)), end_section=True)
     return table
+
+
+def _values(one: Seen) -> dict[str, str]:
+    """Return what is shown of an answer: also the pods that have no value yet."""
+    known = {name: f"{value:.3f}{_UNITS[one.hpa.kind]}" for name, value in sorted(one.answer.values.items())}
+    if one.hpa.kind == "Pods":
+        return {pod: known.get(pod, "none yet") for pod in one.pods}
+    return known or {one.hpa.name: "none: nothing is scaled"}
 
 
 def _replicas_table(seen: list[Seen]) -> Table:

@@ -108,26 +108,28 @@ def test_a_command_that_does_not_exist_is_reported(tmp_path: Path) -> None:
 HARNESS = """
 import sys, time
 from pathlib import Path
-from rig.processes import Child
-child = Child("sleeper", ["sleep", "600"], log=Path(sys.argv[1]))
-print(child.pid, flush=True)
-time.sleep(600)
+from rig.processes import Child, scratch_folder
+with scratch_folder("rig-test-") as folder:
+    child = Child("sleeper", ["sleep", "600"], log=folder / "log")
+    print(child.pid, folder, flush=True)
+    time.sleep(600)
 """
 
 
-def test_a_child_dies_with_a_harness_that_was_killed(tmp_path: Path) -> None:
-    """Nothing stays behind when a harness is killed and cannot clean up."""
+def test_nothing_stays_behind_when_a_harness_is_killed() -> None:
+    """Child and scratch folder of a harness go away when it is killed and cannot clean up."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    argv = [sys.executable, "-c", HARNESS, str(tmp_path / "log")]
+    argv = [sys.executable, "-c", HARNESS]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment) as harness:
         assert harness.stdout is not None
-        child = int(harness.stdout.readline())
-        assert is_running(child)
+        pid, folder = harness.stdout.readline().split()
+        assert is_running(int(pid))
 
         harness.send_signal(signal.SIGKILL)
         harness.wait(10)
 
-    assert wait_until("its end", lambda: not is_running(child), timeout_seconds=10)
+    assert wait_until("the child's end", lambda: not is_running(int(pid)), timeout_seconds=10)
+    assert wait_until("the folder's end", lambda: not Path(folder).exists(), timeout_seconds=10)
 
 
 def is_running(pid: int) -> bool:

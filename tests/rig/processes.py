@@ -8,8 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -17,7 +18,17 @@ from typing import Self, TypeVar
 T = TypeVar("T")
 
 _LAUNCH = Path(__file__).with_name("launch.py")
+_JANITOR = Path(__file__).with_name("janitor.py")
 _STOP_SECONDS = 10.0
+
+
+@contextlib.contextmanager
+def scratch_folder(prefix: str) -> Iterator[Path]:
+    """Make a temporary folder that goes away with us, also when we are killed."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    argv = [sys.executable, "-I", "-S", str(_JANITOR), str(folder)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True):
+        yield folder
 
 
 class ChildEndedError(RuntimeError):

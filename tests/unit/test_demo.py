@@ -140,7 +140,7 @@ def test_the_queue_grows_when_workers_are_few(shop: Workload, clock: Clock) -> N
 
     least, most = shop.depths(since_seconds=clock.now - 2, until_seconds=clock.now)
 
-    assert most - least == pytest.approx(2 * (40 * 0.5 - 15), rel=0.1)
+    assert most - least == pytest.approx(2 * (40 * 0.5 - 14), rel=0.1)
 
 
 def test_gone_pods_are_no_longer_scraped(shop: Workload) -> None:
