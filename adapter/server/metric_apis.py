@@ -1,0 +1,157 @@
+"""What a path of the custom and external metrics APIs asks for, and the document that answers it.
+
+Paths are matched after percent-decoding, so `%2F` is one more segment, as in Kubernetes' API servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from adapter.errors import DeadlineExceeded, InvalidPath, RouteNotFound
+from adapter.kube.documents import CustomVersion, external_metric_value_list, label_selector_document, metric_value_list
+from adapter.kube.resources import GroupResource, parse_group_resource
+from adapter.kube.selectors import parse_selector
+from adapter.rules.answers import CustomAnswer, ExternalAnswer
+from adapter.rules.requests import ByName, BySelector, CustomMetricRequest, ExternalMetricRequest
+from adapter.server.calls import Answer, Call
+from adapter.server.discovery import EXTERNAL
+from adapter.server.list_options import check_described_object, check_listable, read_list_options
+from adapter.server.negotiation import encode, negotiate
+
+_VERSIONS: Mapping[str, CustomVersion] = {"v1beta1": "v1beta1", "v1beta2": "v1beta2"}
+_NAMESPACES = GroupResource("namespaces")
+# What follows a namespace in Kubernetes' own paths; never the name of a resource (requestinfo.go).
+_NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
+# Neither can be part of a name; U+FFFD stands for bytes that are no UTF-8.
+_UNREADABLE = ("\x00", "\ufffd")
+
+_Found = TypeVar("_Found")
+
+
+class MetricProvider(Protocol):
+    """Who answers; deadlines are in seconds on the clock that the server was given."""
+
+    async def custom_metric(self, request: CustomMetricRequest, *, deadline_seconds: float) -> CustomAnswer:
+        """Return the values of a metric of objects; raises leaves of AdapterError."""
+
+    async def external_metric(self, request: ExternalMetricRequest, *, deadline_seconds: float) -> ExternalAnswer:
+        """Return the values of a metric of no object; raises leaves of AdapterError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a path of the custom metrics names: one object or, if the name is `*` or empty, all that are selected."""
+
+    namespace: str
+    resource: GroupResource
+    name: str
+    metric: str
+
+    @property
+    def is_one(self) -> bool:
+        """Tell whether it is one object."""
+        return self.name not in {"", "*"}
+
+
+class MetricApis:
+    """Answers requests for values."""
+
+    def __init__(self, provider: MetricProvider, *, clock: Callable[[], float], grace_seconds: float) -> None:
+        self._provider = provider
+        self._clock = clock
+        self._grace_seconds = grace_seconds
+
+    async def custom(self, call: Call, version: str, parts: Sequence[str], seconds: float) -> Answer:
+        """Answer a path below `/apis/custom.metrics.k8s.io/{version}` within so many seconds."""
+        form = negotiate(call)
+        request = custom_request(parts, call.parameters)
+        selector = label_selector_document(request.metric_selector)  # refuses before anybody is asked
+        work = self._provider.custom_metric(request, deadline_seconds=self._clock() + seconds)
+        found = await self._within(seconds, work)
+        document = metric_value_list(_VERSIONS[version], metric=found.metric, selector=selector, items=found.items)
+        return Answer(body=encode(document, form))
+
+    async def external(self, call: Call, parts: Sequence[str], seconds: float) -> Answer:
+        """Answer a path below `/apis/external.metrics.k8s.io/v1beta1` within so many seconds."""
+        form = negotiate(call)
+        request = external_request(parts, call.parameters)
+        work = self._provider.external_metric(request, deadline_seconds=self._clock() + seconds)
+        found = await self._within(seconds, work)
+        return Answer(body=encode(external_metric_value_list(metric=found.metric, items=found.items), form))
+
+    async def _within(self, seconds: float, work: Awaitable[_Found]) -> _Found:
+        """Await work that has a deadline of its own, and leave it a little after that: nothing may hang."""
+        try:
+            async with asyncio.timeout(seconds + self._grace_seconds) as edge:
+                return await work
+        except TimeoutError as error:
+            if edge.expired():
+                raise DeadlineExceeded("nothing came back within the deadline") from error
+            raise
+
+
+def has_custom_route(parts: Sequence[str]) -> bool:
+    """Tell whether a path below the version has the shape of a route; a namespace must be named."""
+    match parts:
+        case ["namespaces", "", *_]:
+            return False
+        case ["", *_]:
+            return False
+        case [_, _, _] | ["namespaces", _, "metrics", _] | ["namespaces", _, _, _, _]:
+            return True
+    return False
+
+
+def custom_subject(parts: Sequence[str]) -> Subject:
+    """Return what a path with a route names; raises InvalidPath if it is too short for a metric of an object."""
+    match parts:
+        case ["namespaces", namespace, "status" | "finalize" as metric, *_]:
+            return Subject(namespace=namespace, resource=_NAMESPACES, name=namespace, metric=metric)
+        case ["namespaces", _, _]:
+            raise InvalidPath
+        case ["namespaces", namespace, "metrics", metric, *_]:
+            return Subject(namespace="", resource=_NAMESPACES, name=namespace, metric=metric)
+        case ["namespaces", namespace, resource, name, metric]:
+            return Subject(namespace=namespace, resource=parse_group_resource(resource), name=name, metric=metric)
+        case [resource, name, metric]:
+            return Subject(namespace="", resource=parse_group_resource(resource), name=name, metric=metric)
+    raise RouteNotFound
+
+
+def custom_request(parts: Sequence[str], parameters: Mapping[str, str]) -> CustomMetricRequest:
+    """Return what a path and its query ask of the custom metrics."""
+    subject = custom_subject(_readable(parts))
+    options = read_list_options(parameters)
+    check_described_object(options, name=subject.name)
+    return CustomMetricRequest(
+        namespace=subject.namespace,
+        resource=subject.resource,
+        target=ByName(name=subject.name) if subject.is_one else BySelector(selector=options.label_selector),
+        metric=subject.metric,
+        metric_selector=parse_selector(parameters.get("metricLabelSelector", "")),
+    )
+
+
+def has_external_route(parts: Sequence[str]) -> bool:
+    """Tell whether a path below the version is a route; `status` and `finalize` can never be names of metrics."""
+    match parts:
+        case ["namespaces", namespace, metric]:
+            return bool(namespace and metric) and metric not in _NAMESPACE_SUBRESOURCES
+    return False
+
+
+def external_request(parts: Sequence[str], parameters: Mapping[str, str]) -> ExternalMetricRequest:
+    """Return what a path with a route and its query ask of the external metrics."""
+    _, namespace, metric = _readable(parts)
+    options = read_list_options(parameters)
+    check_listable(options, kind="*", group=EXTERNAL)
+    return ExternalMetricRequest(namespace=namespace, metric=metric, selector=options.label_selector)
+
+
+def _readable(parts: Sequence[str]) -> Sequence[str]:
+    if any(mark in part for part in parts for mark in _UNREADABLE):
+        raise InvalidPath
+    return parts

@@ -1,0 +1,174 @@
+"""Serve the application over HTTPS until the process is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass, field
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from adapter.config.problems import ConfigError, Location, Problem, Severity
+from adapter.server.operations import Shutdown
+from adapter.server.protocol import PatientProtocol
+from adapter.server.tls import TlsOptions, server_context
+
+_log = logging.getLogger("adapter.server")
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_BACKLOG = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """Where and how to serve; times are in seconds."""
+
+    bind_address: str = "127.0.0.1"
+    port: int = 6443
+    tls: TlsOptions = field(default_factory=TlsOptions)
+    keep_alive_seconds: int = 90  # IdleTimeout of k8s.io/apiserver, and what its aggregator keeps connections for
+    shutdown_delay_seconds: float = 0.0  # how long requests are still taken after `readyz` began to fail
+    drain_seconds: int = 15  # how long requests that are under way may take to end; above our request timeout
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with the signals left to `serve`: uvicorn would raise them again at its end, and no exit code be 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def main_loop(self) -> None:
+        """Serve until the end; when cancelled, close what is open and wait for nobody."""
+        try:
+            await super().main_loop()
+        except asyncio.CancelledError:
+            self.force_exit = True
+            await self.shutdown()
+            raise
+
+
+def check_bind(address: str) -> None:
+    """Refuse, with a ConfigError, every address that is not of the loopback interface: nobody is authenticated yet."""
+    try:
+        is_loopback = ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        raise _refused(f"{address!r} is not an IP address") from None
+    if not is_loopback:
+        raise _refused(f"{address} can be reached from other machines, and requests are not authenticated yet")
+
+
+def open_listener(options: ServeOptions) -> socket.socket:
+    """Bind and listen; raises ConfigError for an address that is refused, taken or not ours."""
+    check_bind(options.bind_address)
+    family = socket.AF_INET6 if ":" in options.bind_address else socket.AF_INET
+    try:
+        return socket.create_server((options.bind_address, options.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise _refused(f"cannot listen on {options.bind_address} port {options.port}: {error}") from error
+
+
+async def serve(
+    app: ASGIApp,
+    options: ServeOptions,
+    *,
+    shutdown: Shutdown,
+    clock: Callable[[], float],
+    listener: socket.socket | None = None,
+) -> int:
+    """Serve until SIGTERM, SIGINT or `shutdown`, then drain; return 0, or 1 if a second signal cut the draining short.
+
+    `clock` gives seconds since 1970. A `listener` that is given is closed at the end. Raises ConfigError before
+    anything is served.
+    """
+    with closing(listener or open_listener(options)) as bound:
+        address, port = bound.getsockname()[:2]
+        check_bind(address)
+        context = server_context(options.tls, bind_address=options.bind_address, clock=clock)
+        server = _Server(_config(app, options, context))
+        _log.info("serving address=%s port=%s", address, port)
+        with _signals_to(server, shutdown):
+            async with _stopping(server, shutdown, delay_seconds=options.shutdown_delay_seconds):
+                await server.serve(sockets=[bound])
+    _log.info("stopped forced=%s", server.force_exit)
+    return int(server.force_exit)
+
+
+def _config(app: ASGIApp, options: ServeOptions, context: ssl.SSLContext) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="none",  # the caller's is running
+        http=PatientProtocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        workers=1,
+        proxy_headers=False,
+        server_header=False,
+        date_header=True,
+        backlog=_BACKLOG,
+        timeout_keep_alive=options.keep_alive_seconds,
+        timeout_graceful_shutdown=options.drain_seconds,
+        ssl_context_factory=lambda _config, _default: context,
+    )
+
+
+@asynccontextmanager
+async def _stopping(server: uvicorn.Server, shutdown: Shutdown, *, delay_seconds: float) -> AsyncIterator[None]:
+    """End the server once the process is told to stop; whatever ended it, the process is told then."""
+    stopper = asyncio.create_task(_stop(server, shutdown, delay_seconds=delay_seconds))
+    try:
+        yield
+    finally:
+        shutdown.begin()
+        stopper.cancel()
+        await asyncio.wait([stopper])
+
+
+async def _stop(server: uvicorn.Server, shutdown: Shutdown, *, delay_seconds: float) -> None:
+    """Wait until the process is told to stop, and then until that `readyz` fails may have been noticed."""
+    await shutdown.wait()
+    await asyncio.sleep(delay_seconds)
+    server.should_exit = True
+
+
+@contextmanager
+def _signals_to(server: uvicorn.Server, shutdown: Shutdown) -> Iterator[None]:
+    """Take the signals while the server runs: the first one drains, the next one does not wait any longer."""
+    loop = asyncio.get_running_loop()
+
+    def told(name: str) -> None:
+        _log.info("told to stop signal=%s again=%s", name, shutdown.begun)
+        server.force_exit = server.should_exit = shutdown.begun
+        shutdown.begin()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, told, number.name)
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def _refused(message: str) -> ConfigError:
+    return ConfigError(
+        (
+            Problem(
+                code="serve/bind-address",
+                severity=Severity.ERROR,
+                message=message,
+                location=Location(file="--bind-address"),
+                hint="bind 127.0.0.1 or ::1",
+            ),
+        )
+    )

@@ -1,0 +1,193 @@
+"""The certificate that is made, and the TLS that is spoken."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.verification import PolicyBuilder, Store
+
+from adapter.config.problems import ConfigError
+from adapter.server.tls import TlsOptions, server_context
+
+NOW = 1_795_174_496.789
+
+
+def context(options: TlsOptions, *, now: float = NOW) -> ssl.SSLContext:
+    """Make a context for an IPv6 address."""
+    return server_context(options, bind_address="::1", clock=lambda: now)
+
+
+def refusal(options: TlsOptions) -> tuple[str, str]:
+    """Return the flag that is named and what is said."""
+    with pytest.raises(ConfigError) as caught:
+        context(options)
+    (problem,) = caught.value.problems
+    assert problem.code == "serve/tls"
+    return problem.location.file, problem.message
+
+
+def common_name(name: x509.Name) -> object:
+    """Return the CN of a name."""
+    return name.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+
+
+def test_certificate(tmp_path: Path) -> None:
+    """Without files a certificate is made that its own CA vouches for, for this machine only and for a year."""
+    context(TlsOptions(cert_dir=str(tmp_path / "deep" / "er")))
+
+    folder = tmp_path / "deep" / "er"
+    assert sorted(path.name for path in folder.iterdir()) == ["apiserver.crt", "apiserver.key"]
+    assert (folder / "apiserver.key").stat().st_mode & 0o777 == 0o600
+    leaf, ca = x509.load_pem_x509_certificates((folder / "apiserver.crt").read_bytes())
+    now = datetime.fromtimestamp(NOW, UTC)
+    verifier = PolicyBuilder().store(Store([ca])).time(now)
+    for name in (x509.DNSName("localhost"), *map(x509.IPAddress, map(ipaddress.ip_address, ("127.0.0.1", "::1")))):
+        assert verifier.build_server_verifier(name).verify(leaf, []) == [leaf, ca]
+    assert (common_name(leaf.subject), common_name(ca.subject)) == ("localhost@1795174497", "localhost-ca@1795174497")
+    usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [ExtendedKeyUsageOID.SERVER_AUTH]
+    key = leaf.public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
+    assert key.key_size == 2048
+    assert leaf.not_valid_before_utc == now.replace(microsecond=0) - timedelta(hours=1)
+    assert leaf.not_valid_after_utc - leaf.not_valid_before_utc == timedelta(days=365)
+    assert b"BEGIN RSA PRIVATE KEY" in (folder / "apiserver.key").read_bytes()
+
+
+def test_certificate_is_used_again(tmp_path: Path) -> None:
+    """A certificate of an earlier start is taken as it is, even when it has expired."""
+    options = TlsOptions(cert_dir=str(tmp_path))
+    context(options)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    context(options, now=NOW + 10**9)
+
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_given_files(tmp_path: Path) -> None:
+    """Files that are given are used, and nothing is made."""
+    context(TlsOptions(cert_dir=str(tmp_path / "made")))
+    folder = tmp_path / "made"
+
+    given = TlsOptions(
+        cert_file=str(folder / "apiserver.crt"),
+        private_key_file=str(folder / "apiserver.key"),
+        cert_dir=str(tmp_path / "other"),
+    )
+
+    assert context(given).cert_store_stats()["x509"] == 0
+    assert not (tmp_path / "other").exists()
+
+
+def test_files_that_do_not_load(tmp_path: Path) -> None:
+    """A certificate that is missing, broken or of another key is named."""
+    options = TlsOptions(cert_dir=str(tmp_path / "a"))
+    context(options)
+    context(TlsOptions(cert_dir=str(tmp_path / "b")))
+    (tmp_path / "b" / "apiserver.crt").replace(tmp_path / "a" / "apiserver.crt")
+    assert refusal(options)[0] == "--tls-cert-file"
+
+    (tmp_path / "a" / "apiserver.crt").write_text("nonsense")
+    flag, message = refusal(options)
+    assert (flag, "apiserver.crt" in message) == ("--tls-cert-file", True)
+
+    missing = str(tmp_path / "nothing")
+    assert refusal(TlsOptions(cert_file=missing, private_key_file=missing))[0] == "--tls-cert-file"
+
+
+def test_half_a_pair(tmp_path: Path) -> None:
+    """A certificate without a key, or a key without a certificate, is never completed silently."""
+    assert refusal(TlsOptions(cert_file="x.crt"))[0] == "--tls-cert-file"
+    assert refusal(TlsOptions(private_key_file="x.key"))[0] == "--tls-cert-file"
+    (tmp_path / "apiserver.key").write_text("")
+    assert refusal(TlsOptions(cert_dir=str(tmp_path)))[0] == "--cert-dir"
+    assert [path.name for path in tmp_path.iterdir()] == ["apiserver.key"]
+
+
+def test_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    """A directory that cannot be written is named."""
+    (tmp_path / "file").write_text("")
+
+    flag, message = refusal(TlsOptions(cert_dir=str(tmp_path / "file" / "below")))
+
+    assert flag == "--cert-dir"
+    assert "cannot write a certificate" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("", ssl.TLSVersion.TLSv1_2),
+        ("VersionTLS10", ssl.TLSVersion.TLSv1_2),
+        ("VersionTLS11", ssl.TLSVersion.TLSv1_2),
+        ("VersionTLS12", ssl.TLSVersion.TLSv1_2),
+        ("VersionTLS13", ssl.TLSVersion.TLSv1_3),
+    ],
+)
+def test_minimum_version(tmp_path: Path, name: str, version: ssl.TLSVersion) -> None:
+    """Nothing older than TLS 1.2 is spoken, whatever is asked for."""
+    assert context(TlsOptions(cert_dir=str(tmp_path), min_version=name)).minimum_version == version
+
+
+def test_unknown_version() -> None:
+    """A version that Kubernetes does not know is refused."""
+    assert refusal(TlsOptions(min_version="TLS1.2")) == ("--tls-min-version", "unknown TLS version 'TLS1.2'")
+
+
+# what kube-prometheus' manifests pass to prometheus-adapter
+KUBE_PROMETHEUS = (
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,"
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,"
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305,TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305,"
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,"
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,"
+    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,TLS_RSA_WITH_AES_128_GCM_SHA256,TLS_RSA_WITH_AES_256_GCM_SHA384,"
+    "TLS_RSA_WITH_AES_128_CBC_SHA,TLS_RSA_WITH_AES_256_CBC_SHA"
+)
+
+
+def older_ciphers(made: ssl.SSLContext) -> list[str]:
+    """Return the suites before TLS 1.3 that are offered."""
+    return [cipher["name"] for cipher in made.get_ciphers() if cipher["protocol"] != "TLSv1.3"]
+
+
+def test_cipher_suites(tmp_path: Path) -> None:
+    """Only the suites that are named are offered, in their order."""
+    names = ("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256")
+
+    made = context(TlsOptions(cert_dir=str(tmp_path), cipher_suites=names))
+
+    assert older_ciphers(made) == ["ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-AES128-GCM-SHA256"]
+
+
+def test_cipher_suites_of_public_manifests(tmp_path: Path) -> None:
+    """The list that most people have copied is understood whole."""
+    names = tuple(KUBE_PROMETHEUS.split(","))
+
+    made = context(TlsOptions(cert_dir=str(tmp_path), cipher_suites=names))
+
+    assert len(older_ciphers(made)) == len(names)
+
+
+def test_cipher_suites_of_tls13_only(tmp_path: Path) -> None:
+    """If no older suite is named, nothing older than TLS 1.3 is spoken."""
+    made = context(TlsOptions(cert_dir=str(tmp_path), cipher_suites=("TLS_AES_128_GCM_SHA256",)))
+
+    assert made.minimum_version == ssl.TLSVersion.TLSv1_3
+
+
+def test_unknown_cipher_suites() -> None:
+    """A suite that nobody knows is refused, all of them at once; so is a list of which nothing can be offered."""
+    flag, message = refusal(TlsOptions(cipher_suites=("TLS_RSA_WITH_AES_128_CBC_SHA", "AES128-SHA", "x")))
+    assert (flag, message) == ("--tls-cipher-suites", "unknown cipher suite 'AES128-SHA', 'x'")
+
+    flag, message = refusal(TlsOptions(cipher_suites=("TLS_RSA_WITH_RC4_128_SHA",)))
+    assert (flag, "none of these" in message) == ("--tls-cipher-suites", True)
