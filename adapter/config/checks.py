@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adapter.config.document import Fault, Path
-from adapter.config.fields import is_header_name, is_one_line
+from adapter.config.names import is_header_name, is_one_line
 from adapter.kube.labels import key_fault
 from adapter.promql.matchers import is_legacy_label_name
 

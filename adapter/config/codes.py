@@ -137,7 +137,7 @@ CODES: Final[Mapping[str, CodeInfo]] = {
     "schema/unknown-key": _error(
         "unknown key",
         "A key that nobody reads is a typing error or a wrong indentation. prometheus-adapter refuses it too.",
-        "Correct the name or the indentation.",
+        "Correct the name, or the indentation.",
     ),
     "schema/duplicate-key": _error(
         "duplicate key",
@@ -147,7 +147,7 @@ CODES: Final[Mapping[str, CodeInfo]] = {
     "schema/key-type": _error(
         "key is not text",
         "Every key of a rules file is a name.",
-        "Write the key as plain text; put text that begins with { or [ in quotes.",
+        "Put text that begins with { or [ in quotes; render a Helm template ({{ ... }}) first.",
     ),
     "schema/type": _error(
         "wrong type",
@@ -276,5 +276,34 @@ CODES: Final[Mapping[str, CodeInfo]] = {
         "bad ${...}",
         "Under `backends`, ${ begins the name of an environment variable.",
         "Write ${NAME}, or $${ for a literal ${.",
+    ),
+    # ---- the command line
+    "flag/unknown": _error(
+        "unknown flag",
+        "No flag has this name; prometheus-adapter refuses unknown flags too.",
+        "Correct the name; `tidegauge serve --help` lists all flags.",
+    ),
+    "flag/syntax": _error(
+        "malformed flag", "The word cannot be read as a flag.", "Write --name=value or --name value."
+    ),
+    "flag/value": _error(
+        "bad value of a flag",
+        "The value is missing, cannot be read, or is out of range.",
+        "Write a value of the kind that `tidegauge serve --help` shows.",
+    ),
+    "flag/missing": _error(
+        "flag is missing",
+        "Without the flag the adapter does not know what to do.",
+        "Add the flag.",
+    ),
+    "flag/conflict": _error(
+        "flags contradict each other",
+        "The flags cannot all be followed.",
+        "Remove one of them, or add the one that is missing.",
+    ),
+    "flag/stray": _error(
+        "unexpected argument",
+        "Only flags are expected. A word after a boolean flag is not its value.",
+        "Write --flag=false, or remove the word.",
     ),
 }

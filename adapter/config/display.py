@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from typing import Final
+
+from adapter.config.urls import without_passwords
 
 # Control, format (bidirectional overrides among them), surrogate, private and unassigned characters.
 _UNSHOWABLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -12,8 +13,6 @@ _COMBINING: Final = frozenset({"Mn", "Me"})
 _TAB_WIDTH: Final = 4
 _MAX_WIDTH: Final = 140  # columns of a source line; two windows fit on a wide screen
 _LEAD: Final = 50  # columns shown before the caret of a long line
-# A password in an address, which must not get into the log of a pipeline.
-_PASSWORD: Final = re.compile(r"(?<=://)([^/\s@:]*):([^/\s@]+)(?=@)")
 
 
 def shown(text: str) -> str:
@@ -23,7 +22,7 @@ def shown(text: str) -> str:
 
 def excerpt(line: str, start: int, length: int) -> tuple[str, str]:
     """Return a source line, and the line with the caret under `length` characters from `start`, counted from 0."""
-    line = _PASSWORD.sub(lambda match: f"{match[1]}:{'x' * len(match[2])}", line)
+    line = without_passwords(line)  # what a pipeline prints is read by many
     first = min(len(line) - len(line.lstrip()), start)
     clipped = max(first, start - _LEAD) if len(line) - first > _MAX_WIDTH else first
     cells = [_shown_character(character) for character in line[clipped : clipped + _MAX_WIDTH]]

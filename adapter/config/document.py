@@ -115,7 +115,7 @@ class _Reader:
             if _is_merge(key):
                 self._merge(data, key, value, path, own)
             elif not isinstance(key, Scalar):
-                self.faults.append(Fault(code="schema/key-type", message="a key must be plain text", at=key, path=path))
+                self.faults.append(Fault(code="schema/key-type", message="a key must be text", at=key, path=path))
             elif (first := own.setdefault(key.text, key)) is not key:
                 hint = f"it is given first on line {first.start.line + 1}; keep one of them"
                 message = f'key "{key.text}" already set'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Final, Literal, get_args
@@ -11,14 +10,16 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from adapter.config.names import (
+    MAX_NAME_CHARACTERS,
+    has_control_characters,
+    is_header_value,
+    is_namespace_pattern,
+    is_one_line,
+)
 from adapter.config.urls import url_fault
 from adapter.config.words import Word, boolean, duration_seconds, number
 
-# Namespace names are DNS labels; a pattern may hold nothing else but the wild cards of a shell.
-_NAMESPACE_PATTERN: Final = re.compile(r"(?:[a-z0-9*?-]|\[!?[a-z0-9-]+\])+", re.ASCII)
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)  # RFC 9110, token
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_MAX_ID_CHARACTERS: Final = 100  # an id becomes a label value of our own metrics
 _DURATION_PATTERN: Final = r"^([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
 _SCALAR: Final = {"type": ["string", "number", "boolean"]}
 
@@ -35,6 +36,8 @@ def type_refusal(wanted: str, found: object, hint: str = "") -> PydanticCustomEr
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a hint that names the known word nearest to this one, or nothing if none is near."""
+    if len(word) > MAX_NAME_CHARACTERS:
+        return ""
     spelled = {one.lower(): one for one in known}
     close = get_close_matches(word.lower(), spelled, n=1)
     return f'did you mean "{spelled[close[0]]}"?' if close else ""
@@ -146,21 +149,21 @@ def _choice(literal: object) -> BeforeValidator:
 def _read_id(value: object) -> str:
     text = _read_text(value)
     if not is_one_line(text):
-        message = f"{{field}} must be one line of at most {_MAX_ID_CHARACTERS} characters, and not empty"
+        message = f"{{field}} must be one line of at most {MAX_NAME_CHARACTERS} characters, and not empty"
         raise refusal("schema/id", message)
     return text
 
 
 def _read_label_name(value: object) -> str:
     text = _read_text(value)
-    if not text or _CONTROL.search(text):
+    if not text or has_control_characters(text):
         raise refusal("schema/label-name", f'"{text}" is not a label name', "for example namespace or exported_pod")
     return text
 
 
 def _read_namespace_pattern(value: object) -> str:
     text = _read_text(value)
-    if not _NAMESPACE_PATTERN.fullmatch(text):
+    if not is_namespace_pattern(text):
         message = f'"{text}" can match no namespace'
         hint = "namespaces are lower-case letters, digits and dashes; *, ? and [a-z] stand for others"
         raise refusal("rule/namespace-pattern", message, hint)
@@ -169,7 +172,7 @@ def _read_namespace_pattern(value: object) -> str:
 
 def _read_header_value(value: object) -> str:
     text = _read_text(value)
-    if _CONTROL.search(text.replace("\t", " ")):
+    if not is_header_value(text):
         hint = "a token read from a file often ends with a line break"
         raise refusal("backend/header", "the value of {field} contains a control character", hint)
     return text
@@ -180,16 +183,6 @@ def _read_url(value: object) -> str:
     if text and (fault := url_fault(text)):
         raise refusal("backend/url", f"not the address of a server: {fault}", "for example https://prometheus:9090")
     return text
-
-
-def is_header_name(text: str) -> bool:
-    """Say whether a text can be the name of an HTTP header (RFC 9110)."""
-    return _HEADER_NAME.fullmatch(text) is not None
-
-
-def is_one_line(text: str) -> bool:
-    """Say whether a text is fit to be a name: not blank, short, and without control characters."""
-    return bool(text.strip()) and len(text) <= _MAX_ID_CHARACTERS and not _CONTROL.search(text)
 
 
 _SECONDS_SCHEMA: Final = {"anyOf": [{"type": "string", "pattern": _DURATION_PATTERN}, {"const": "0"}, {"const": 0}]}

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 # Characters that YAML gives a meaning at the start of a plain text.
 _INDICATORS: Final = tuple("@`%*&!|>[]{},")
 
+# Problems whose message says what is wanted.
+_SELF_EXPLAINING: Final = frozenset({"schema/type", "schema/choice", "schema/range", "schema/invalid"})
+
 
 def usual_hint(code: str) -> str:
     """Return the remedy of a code as a hint; those of the schema say in the message what they want."""
     fix = CODES[code].fix
-    return "" if code.startswith("schema/") else fix[0].lower() + fix[1:].rstrip(".")
+    return "" if code in _SELF_EXPLAINING else fix[0].lower() + fix[1:].rstrip(".")
 
 
 def syntax_hint(text: str, error: UnreadableYamlError) -> str:

@@ -9,6 +9,8 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, url
 _HIDDEN: Final = "xxxxx"  # what Go's URL.Redacted writes
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f]")
 
+_PASSWORD: Final = re.compile(r"(?<=://)([^/\s@:]*):([^/\s@]+)(?=@)")
+
 
 def url_fault(url: str) -> str | None:
     """Say what is wrong with the address of a server, in words that give none of it away; None if nothing is."""
@@ -35,6 +37,11 @@ def redacted_url(url: str) -> str:
     parts = urlsplit(url)
     query = urlencode([(name, _HIDDEN) for name, _ in parse_qsl(parts.query, keep_blank_values=True)])
     return urlunsplit(SplitResult(parts.scheme, _redacted_authority(parts), parts.path, query, ""))
+
+
+def without_passwords(text: str) -> str:
+    """Return a text with the passwords of the addresses in it overwritten, each with as many letters."""
+    return _PASSWORD.sub(lambda match: f"{match[1]}:{'x' * len(match[2])}", text)
 
 
 def _redacted_authority(parts: SplitResult) -> str:
