@@ -142,9 +142,10 @@ def check_answer(check: CheckResult) -> Answer:
 
 
 def _line(check: CheckResult) -> str:
+    detail = " ".join(check.detail.split())  # one line, whatever it quotes
     if check.ok:
-        return f"[+]{check.name} ok: {check.detail}" if check.detail else f"[+]{check.name} ok"
-    return f"[-]{check.name} failed: {check.detail or _WITHHELD}"
+        return f"[+]{check.name} ok: {detail}" if detail else f"[+]{check.name} ok"
+    return f"[-]{check.name} failed: {detail or _WITHHELD}"
 
 
 def _version_document(version: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import logging
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 
@@ -18,12 +18,14 @@ from starlette.types import ASGIApp
 from adapter.config.problems import ConfigError, Location, Problem, Severity
 from adapter.server.operations import Shutdown
 from adapter.server.protocol import PatientProtocol
-from adapter.server.tls import TlsOptions, server_context
+from adapter.server.tls import ServerTls, TlsOptions, server_tls
 
 _log = logging.getLogger("adapter.server")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _BACKLOG = 2048
+# How often the files of the certificate are looked at (as k8s.io/apiserver does).
+_RELOAD_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +93,16 @@ async def serve(
     with closing(listener or open_listener(options)) as bound:
         address, port = bound.getsockname()[:2]
         check_bind(address)
-        context = server_context(options.tls, bind_address=options.bind_address, clock=clock)
-        server = _Server(_config(app, options, context))
+        tls = server_tls(options.tls, bind_address=options.bind_address, clock=clock)
+        server = _Server(_config(app, options, tls.context))
         _log.info("serving address=%s port=%s", address, port)
         with _signals_to(server, shutdown):
-            async with _stopping(server, shutdown, delay_seconds=options.shutdown_delay_seconds):
-                await server.serve(sockets=[bound])
+            stop = _stop(server, shutdown, delay_seconds=options.shutdown_delay_seconds)
+            async with _beside(stop), _beside(_reload(tls)):
+                try:
+                    await server.serve(sockets=[bound])
+                finally:
+                    shutdown.begin()
     _log.info("stopped forced=%s", server.force_exit)
     return int(server.force_exit)
 
@@ -123,22 +129,37 @@ def _config(app: ASGIApp, options: ServeOptions, context: ssl.SSLContext) -> uvi
 
 
 @asynccontextmanager
-async def _stopping(server: uvicorn.Server, shutdown: Shutdown, *, delay_seconds: float) -> AsyncIterator[None]:
-    """End the server once the process is told to stop; whatever ended it, the process is told then."""
-    stopper = asyncio.create_task(_stop(server, shutdown, delay_seconds=delay_seconds))
+async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Let work go on in the background while the block runs, and not longer."""
+    task = asyncio.create_task(work)
     try:
         yield
     finally:
-        shutdown.begin()
-        stopper.cancel()
-        await asyncio.wait([stopper])
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def _stop(server: uvicorn.Server, shutdown: Shutdown, *, delay_seconds: float) -> None:
-    """Wait until the process is told to stop, and then until that `readyz` fails may have been noticed."""
+    """End the server once the process is told to stop, after time for the failing `readyz` to be noticed."""
     await shutdown.wait()
     await asyncio.sleep(delay_seconds)
     server.should_exit = True
+
+
+async def _reload(tls: ServerTls) -> None:
+    """Follow the certificate's files; what cannot be loaded is told once, and tried again."""
+    told = ""
+    while True:
+        await asyncio.sleep(_RELOAD_SECONDS)
+        try:
+            if tls.reload():
+                _log.info("certificate reloaded")
+            told = ""
+        except ConfigError as error:
+            message = error.problems[0].message
+            if message != told:
+                _log.warning("certificate not reloaded: %s", message)
+            told = message
 
 
 @contextmanager

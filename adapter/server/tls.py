@@ -75,7 +75,34 @@ class TlsOptions:
     cipher_suites: tuple[str, ...] = ()
 
 
-def server_context(options: TlsOptions, *, bind_address: str, clock: Callable[[], float]) -> ssl.SSLContext:
+class ServerTls:
+    """A context for the server, and the files that its certificate comes from."""
+
+    def __init__(self, context: ssl.SSLContext, *, certificate: str, key: str) -> None:
+        self.context = context
+        self._files = (certificate, key)
+        self._stamp: tuple[int, ...] = ()
+
+    def reload(self) -> bool:
+        """Show the certificate of the files to whoever connects from now on; return whether they had changed.
+
+        Raises ConfigError, and keeps what was shown before, while they cannot be loaded or do not belong together.
+        """
+        certificate, key = self._files
+        try:
+            stamp = tuple(Path(file).stat().st_mtime_ns for file in self._files)
+            if stamp == self._stamp:
+                return False
+            # into a context of its own first: one that fails half way would have lost the certificate it had
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+            self.context.load_cert_chain(certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            raise _refused("--tls-cert-file", f"cannot load {certificate} and {key}: {error}") from error
+        self._stamp = stamp
+        return True
+
+
+def server_tls(options: TlsOptions, *, bind_address: str, clock: Callable[[], float]) -> ServerTls:
     """Return how the server speaks TLS; raises ConfigError that names the flag.
 
     `clock` gives seconds since 1970, for the life of a certificate that has to be made.
@@ -85,11 +112,9 @@ def server_context(options: TlsOptions, *, bind_address: str, clock: Callable[[]
     context.set_alpn_protocols(["http/1.1"])
     _restrict(context, options.cipher_suites)
     certificate, key = _files(options, bind_address=bind_address, clock=clock)
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise _refused("--tls-cert-file", f"cannot load {certificate} and {key}: {error}") from error
-    return context
+    tls = ServerTls(context, certificate=certificate, key=key)
+    tls.reload()
+    return tls
 
 
 def _minimum(name: str) -> ssl.TLSVersion:

@@ -24,7 +24,7 @@ from adapter.rules.requests import CustomMetricRequest, ExternalMetricRequest
 from adapter.server.app import Services, build_app
 from adapter.server.operations import Shutdown
 from adapter.server.serve import ServeOptions, open_listener, serve
-from adapter.server.tls import TlsOptions, server_context
+from adapter.server.tls import TlsOptions, server_tls
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +42,7 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a certificate, since a new one for each test would cost more than the test."""
     made = tmp_path_factory.mktemp("certificates")
-    server_context(TlsOptions(cert_dir=str(made)), bind_address="127.0.0.1", clock=time.time)
+    server_tls(TlsOptions(cert_dir=str(made)), bind_address="127.0.0.1", clock=time.time)
     return made
 
 
@@ -264,6 +264,18 @@ async def test_methods(folder: Path, method: str) -> None:
     assert int(refused.headers["content-length"]) > 100
     assert refused.headers["allow"] is None
     assert (probed.status, after.status) == (200, 200)
+
+
+async def test_tunnels(folder: Path) -> None:
+    """Nobody is tunnelled anywhere: CONNECT and upgrades are requests like any other."""
+    async with running(folder) as server:
+        connected = await server.ask(b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n")
+        upgraded = await server.ask(get("/livez", "Connection: upgrade", "Upgrade: websocket"))
+        old = await server.ask(b"GET /livez HTTP/1.0\r\n\r\n")
+
+    assert connected.status in {400, 404}
+    assert (upgraded.status, upgraded.body) == (200, b"ok")
+    assert (old.status, old.headers["connection"]) == (200, "close")
 
 
 async def test_bodies_are_ignored(folder: Path) -> None:

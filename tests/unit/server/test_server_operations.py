@@ -17,7 +17,7 @@ PING = Check(name="ping")
 RELIST = Check(name="relist")
 DOWN = Check(name="prometheus", ok=False)
 DOWN_WHY = Check(name="prometheus", ok=False, detail="breaker open")
-DEGRADED = Check(name="relist", detail="1 of 12 selectors failed: rules[3]")
+DEGRADED = Check(name="relist", detail="1 of 12 selectors failed:\n[+]rules[3]")
 NO_MATCH = "warn: some health checks cannot be excluded: no matches for"
 
 PROBES = [
@@ -32,7 +32,7 @@ PROBES = [
         [DEGRADED],
         "/livez?verbose",
         200,
-        "[+]relist ok: 1 of 12 selectors failed: rules[3]\nlivez check passed\n",
+        "[+]relist ok: 1 of 12 selectors failed: [+]rules[3]\nlivez check passed\n",
     ),
     ([PING, DOWN], "/livez", 500, "[+]ping ok\n[-]prometheus failed: reason withheld\nlivez check failed\n"),
     ([DOWN_WHY, PING], "/livez", 500, "[-]prometheus failed: breaker open\n[+]ping ok\nlivez check failed\n"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -14,14 +15,19 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from adapter.config.problems import ConfigError
-from adapter.server.tls import TlsOptions, server_context
+from adapter.server.tls import ServerTls, TlsOptions, server_tls
 
 NOW = 1_795_174_496.789
 
 
+def tls(options: TlsOptions, *, now: float = NOW) -> ServerTls:
+    """Make what a server at an IPv6 address needs."""
+    return server_tls(options, bind_address="::1", clock=lambda: now)
+
+
 def context(options: TlsOptions, *, now: float = NOW) -> ssl.SSLContext:
-    """Make a context for an IPv6 address."""
-    return server_context(options, bind_address="::1", clock=lambda: now)
+    """Make its context."""
+    return tls(options, now=now).context
 
 
 def refusal(options: TlsOptions) -> tuple[str, str]:
@@ -120,6 +126,39 @@ def test_directory_that_cannot_be_made(tmp_path: Path) -> None:
 
     assert flag == "--cert-dir"
     assert "cannot write a certificate" in message
+
+
+def shown(by: ServerTls) -> bytes | None:
+    """Return the certificate that a client is shown."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = (
+        client.wrap_bio(to_client, to_server),
+        by.context.wrap_bio(to_server, to_client, server_side=True),
+    )
+    for _ in range(3):
+        for side in sides:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    return sides[0].getpeercert(binary_form=True)
+
+
+def test_reload(tmp_path: Path) -> None:
+    """A certificate that is replaced is shown from the next look on, and one that is being replaced is not."""
+    running, new = tls(TlsOptions(cert_dir=str(tmp_path / "a"))), tls(TlsOptions(cert_dir=str(tmp_path / "b")))
+    before, after = shown(running), shown(new)
+    assert not running.reload()
+
+    (tmp_path / "b" / "apiserver.crt").replace(tmp_path / "a" / "apiserver.crt")
+    with pytest.raises(ConfigError):
+        running.reload()
+    assert shown(running) == before
+
+    (tmp_path / "b" / "apiserver.key").replace(tmp_path / "a" / "apiserver.key")
+    assert running.reload()
+    assert shown(running) == after != before
+    assert not running.reload()
 
 
 @pytest.mark.parametrize(
