@@ -1,0 +1,258 @@
+"""The adapter's metrics about itself: one table of all of them, and the observers that feed them."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeVar
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from adapter import __version__
+
+M = TypeVar("M", Counter, Gauge, Histogram)
+
+# From a cache hit to the longest time-out; a query of a few milliseconds is the usual case.
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_AGES: Final = (0.5, 1.0, 2.5, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0)
+# prometheus-adapter's own: DefBuckets of the Go client.
+_GO_DEFAULT: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# custom-metrics-apiserver's own: 20 buckets from 1 s, each 1.364 times the one before.
+_FRESHNESS: Final = tuple(1.364**exponent for exponent in range(20))
+
+_STATES: Final = ("closed", "open", "half-open")
+_GROUPS: Final = frozenset({"custom.metrics.k8s.io", "external.metrics.k8s.io", "metrics.k8s.io"})
+_UNANSWERED: Final = frozenset({"timeout", "connection", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnMetric:
+    """A line of the table: what the docs say, and what the collector is made from."""
+
+    name: str
+    type: Literal["counter", "gauge", "histogram"]
+    meaning: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+def _counter(name: str, labels: tuple[str, ...], meaning: str) -> OwnMetric:
+    return OwnMetric(name=name, type="counter", labels=labels, meaning=meaning)
+
+
+def _gauge(name: str, labels: tuple[str, ...], meaning: str) -> OwnMetric:
+    return OwnMetric(name=name, type="gauge", labels=labels, meaning=meaning)
+
+
+def _histogram(name: str, labels: tuple[str, ...], meaning: str, buckets: tuple[float, ...]) -> OwnMetric:
+    return OwnMetric(name=name, type="histogram", labels=labels, meaning=meaning, buckets=buckets)
+
+
+# Every label has few values: backends and rules are those of the configuration, all else is a word of ours.
+METRICS: Final[tuple[OwnMetric, ...]] = (
+    _gauge("tidegauge_build_info", ("version", "python"), "Always 1; which build of the adapter this is."),
+    # ---- what is asked of Prometheus
+    _counter(
+        "tidegauge_backend_requests_total",
+        ("backend", "path", "outcome"),
+        "HTTP requests to a Prometheus; the outcome is ok, rejected (400, 422), unsupported, cancelled, error (a bug) "
+        "or what failed: timeout, connection, unauthorized, redirect, status, unavailable (503), bad_answer, too_large.",
+    ),
+    _histogram(
+        "tidegauge_backend_request_duration_seconds",
+        ("backend", "path"),
+        "How long requests to a Prometheus took, failed ones included.",
+        _SECONDS,
+    ),
+    _counter(
+        "tidegauge_backend_response_bytes_total",
+        ("backend", "path"),
+        "Bytes of the answers of a Prometheus, compressed as they came.",
+    ),
+    _gauge(
+        "tidegauge_backend_breaker_state",
+        ("backend", "state"),
+        "1 for the state that a Prometheus' breaker is in: closed (calls pass), open (calls fail at once), half-open.",
+    ),
+    _counter(
+        "tidegauge_backend_partial_answers_total",
+        ("backend", "action"),
+        "Answers of a Prometheus with data missing: refused, or allowed by partialResponse.",
+    ),
+    _histogram(
+        "prometheus_adapter_prometheus_client_request_duration_seconds",
+        ("path", "server"),
+        "How long requests to a Prometheus took that were answered, by its address without secrets; "
+        "the name and labels are prometheus-adapter's.",
+        _GO_DEFAULT,
+    ),
+    # ---- the cache of query results
+    _counter(
+        "tidegauge_cache_requests_total",
+        ("result",),
+        "Queries by where their answer came from: hit (the cache), miss (Prometheus), joined (a call under way).",
+    ),
+    _histogram("tidegauge_cache_hit_age_seconds", (), "How old answers were that came from the cache.", _AGES),
+    _gauge("tidegauge_cache_bytes", (), "How much the cached answers hold, estimated."),
+    _gauge("tidegauge_cache_entries", (), "How many answers are cached."),
+    # ---- discovery
+    _histogram("tidegauge_relist_duration_seconds", (), "How long relists took.", _SECONDS),
+    _gauge(
+        "tidegauge_relist_last_success_timestamp_seconds",
+        (),
+        "When the last relist ended in which every series query was answered, in seconds since 1970; 0 for never.",
+    ),
+    _gauge("tidegauge_relist_failed_series_queries", (), "Series queries that failed in the last relist."),
+    _gauge("tidegauge_catalog_metrics", (), "Metrics that are served now, counted for each resource."),
+    _gauge(
+        "tidegauge_catalog_overlaps", (), "Metrics that more than one series or rule claims; one of them is served."
+    ),
+    _counter(
+        "tidegauge_lookups_total",
+        ("result",),
+        "Look-ups of a metric that was not known when it was asked for: found, or absent.",
+    ),
+    # ---- rules
+    _gauge("tidegauge_rules", (), "Rules in force."),
+    _gauge("tidegauge_rules_problems", ("severity",), "Problems of the rule files in force: error, warning, info."),
+    _counter(
+        "tidegauge_rule_policy_total",
+        ("rule", "what"),
+        "How often a rule's policy decided about a sample or its absence: duplicates, nan, infinite, empty, held, ...",
+    ),
+    # ---- objects
+    _gauge("tidegauge_objects", (), "Objects whose names and labels are known."),
+    _counter("tidegauge_objects_reloads_total", ("result",), "How often the objects were read: ok, or failed."),
+    # ---- what is asked of the adapter
+    _counter("tidegauge_requests_total", ("group", "code"), "Requests for metrics by API group and HTTP status."),
+    _histogram("tidegauge_request_duration_seconds", ("group",), "How long requests for metrics took.", _SECONDS),
+    _histogram(
+        "metrics_apiserver_metric_freshness_seconds",
+        ("group",),
+        "How old the oldest value of an answer was, by API group; the name and labels are custom-metrics-apiserver's.",
+        _FRESHNESS,
+    ),
+)
+
+
+class Telemetry:
+    """Takes what the other modules report, each through the Protocol that it declares itself."""
+
+    def __init__(self) -> None:
+        # When a series began is of no use here, and would be a quarter of the output. The switch is the library's only.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # not typed by the library
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        table = {metric.name: metric for metric in METRICS}
+        self._counters = _collectors(table, "counter", Counter, self._registry)
+        self._gauges = _collectors(table, "gauge", Gauge, self._registry)
+        self._histograms = {
+            name: Histogram(name, one.meaning, one.labels, buckets=one.buckets, registry=self._registry)
+            for name, one in table.items()
+            if one.type == "histogram"
+        }
+        self._gauges["tidegauge_build_info"].labels(__version__, platform.python_version()).set(1)
+
+    def render(self) -> bytes:
+        """Return all metrics in Prometheus' text format, version 0.0.4."""
+        return generate_latest(self._registry)
+
+    # ---- adapter.clients.transport, adapter.runtime.backends
+
+    def request_done(self, *, backend: str, server: str, path: str, outcome: str, seconds: float, bytes_: int) -> None:
+        """Note a request to a Prometheus."""
+        self._counters["tidegauge_backend_requests_total"].labels(backend, path, outcome).inc()
+        self._histograms["tidegauge_backend_request_duration_seconds"].labels(backend, path).observe(seconds)
+        self._counters["tidegauge_backend_response_bytes_total"].labels(backend, path).inc(bytes_)
+        if outcome not in _UNANSWERED:
+            name = "prometheus_adapter_prometheus_client_request_duration_seconds"
+            self._histograms[name].labels(path, server).observe(seconds)
+
+    def breaker_changed(self, *, backend: str, state: str) -> None:
+        """Note the state of a backend's breaker."""
+        for one in _STATES:
+            self._gauges["tidegauge_backend_breaker_state"].labels(backend, one).set(one == state)
+
+    def partial_answer(self, *, backend: str, refused: bool) -> None:
+        """Note an answer with data missing."""
+        action = "refused" if refused else "allowed"
+        self._counters["tidegauge_backend_partial_answers_total"].labels(backend, action).inc()
+
+    # ---- adapter.runtime.cache
+
+    def cache_hit(self, *, age_seconds: float) -> None:
+        """Note an answer that was served from the cache, and how old it was."""
+        self._counters["tidegauge_cache_requests_total"].labels("hit").inc()
+        self._histograms["tidegauge_cache_hit_age_seconds"].observe(age_seconds)
+
+    def cache_miss(self) -> None:
+        """Note a query that had to be asked."""
+        self._counters["tidegauge_cache_requests_total"].labels("miss").inc()
+
+    def cache_joined(self) -> None:
+        """Note a request that waited for a call which was already under way."""
+        self._counters["tidegauge_cache_requests_total"].labels("joined").inc()
+
+    def cache_size(self, *, entries: int, bytes_: float) -> None:
+        """Note how full the cache is."""
+        self._gauges["tidegauge_cache_entries"].set(entries)
+        self._gauges["tidegauge_cache_bytes"].set(bytes_)
+
+    # ---- adapter.runtime.relist
+
+    def relisted(self, *, seconds: float, failed: int, metrics: int, overlaps: int, at_seconds: float) -> None:
+        """Note a relist that has ended, at which second since 1970, and what it left."""
+        self._histograms["tidegauge_relist_duration_seconds"].observe(seconds)
+        self._gauges["tidegauge_relist_failed_series_queries"].set(failed)
+        self._gauges["tidegauge_catalog_metrics"].set(metrics)
+        self._gauges["tidegauge_catalog_overlaps"].set(overlaps)
+        if not failed:
+            self._gauges["tidegauge_relist_last_success_timestamp_seconds"].set(at_seconds)
+
+    def looked_up(self, *, found: bool) -> None:
+        """Note a look-up of a metric that was not in the catalog."""
+        self._counters["tidegauge_lookups_total"].labels("found" if found else "absent").inc()
+
+    # ---- rules and objects
+
+    def rules_loaded(self, *, rules: int, problems: Mapping[str, int]) -> None:
+        """Note the rules that came into force, and how many problems their files have by severity."""
+        self._gauges["tidegauge_rules"].set(rules)
+        for severity in ("error", "warning", "info"):
+            self._gauges["tidegauge_rules_problems"].labels(severity).set(problems.get(severity, 0))
+
+    def policy_applied(self, *, rule: str, what: str) -> None:
+        """Note that a rule's policy decided about a sample or an absence."""
+        self._counters["tidegauge_rule_policy_total"].labels(rule, what).inc()
+
+    def objects_read(self, *, ok: bool, objects: int) -> None:
+        """Note that the objects were read again, and how many are known now."""
+        self._counters["tidegauge_objects_reloads_total"].labels("ok" if ok else "failed").inc()
+        self._gauges["tidegauge_objects"].set(objects)
+
+    # ---- requests
+
+    def request_served(self, *, group: str, code: int, seconds: float) -> None:
+        """Note a request for metrics of an API group, its HTTP status, and how long it took."""
+        known = group if group in _GROUPS else "other"
+        self._counters["tidegauge_requests_total"].labels(known, str(code)).inc()
+        self._histograms["tidegauge_request_duration_seconds"].labels(known).observe(seconds)
+
+    def value_served(self, *, group: str, age_seconds: float) -> None:
+        """Note how old the oldest value of an answer was."""
+        self._histograms["metrics_apiserver_metric_freshness_seconds"].labels(group).observe(age_seconds)
+
+
+def _collectors(table: Mapping[str, OwnMetric], kind: str, make: type[M], registry: CollectorRegistry) -> dict[str, M]:
+    return {
+        name: make(name, one.meaning, one.labels, registry=registry) for name, one in table.items() if one.type == kind
+    }
