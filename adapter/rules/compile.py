@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import PurePath
 from typing import Any, TypeVar
@@ -375,7 +375,7 @@ class _Compiler:
             )
             return ()
         found = [
-            str(one.selector.without_matcher(_MARK))
+            str(replace(one.selector, matchers=tuple(own for own in one.selector.matchers if own.name != _MARK)))
             for one in query.selectors
             if any(matcher.name == _MARK for matcher in one.selector.matchers)
         ]

@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from adapter.clients.prometheus import open_client
-from adapter.clients.transport import PrometheusOptions
 from adapter.config.load import Loaded, load_rules
 from adapter.config.problems import ConfigError, Location, Problem, Severity
 from adapter.config.settings import Settings
 from adapter.kube.resources import Kinds, kubernetes_kinds
 from adapter.rules.compile import Compiled, Terms, compile_rules
 from adapter.rules.rule import Compat
+from adapter.runtime.backend_choice import Choice, choose_backend
 from adapter.runtime.backends import Backend
 from adapter.runtime.cache import QueryCache
 from adapter.runtime.clock import Clocks
@@ -33,8 +33,7 @@ class Rules:
 
     loaded: Loaded
     compiled: Compiled
-    backend: str
-    options: PrometheusOptions
+    choice: Choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +53,13 @@ class Runtime:
 def read_rules(settings: Settings, *, kinds: Kinds, environment: dict[str, str]) -> Rules:
     """Return the rules that the settings name, with every problem of the files; raises nothing for their content."""
     loaded = load_rules(settings.config, environment)
-    name, options, problems = choose_backend(settings, loaded)
+    choice = choose_backend(settings, loaded)
     terms = Terms(
-        kinds=kinds, compat=Compat(settings.compat), cache_ttl_seconds=settings.cache_ttl_seconds, backend=name
+        kinds=kinds, compat=Compat(settings.compat), cache_ttl_seconds=settings.cache_ttl_seconds, backend=choice.name
     )
     compiled = compile_rules(loaded, terms)
-    everything = Compiled(rulebook=compiled.rulebook, problems=(*compiled.problems, *problems))
-    return Rules(loaded=loaded, compiled=everything, backend=name, options=options)
+    everything = Compiled(rulebook=compiled.rulebook, problems=(*compiled.problems, *choice.problems))
+    return Rules(loaded=loaded, compiled=everything, choice=choice)
 
 
 def read_objects(settings: Settings, *, kinds: Kinds, clocks: Clocks, telemetry: Telemetry | None) -> Objects:
@@ -103,8 +102,14 @@ async def open_runtime(
     rules = read_rules(settings, kinds=objects.kinds, environment=environment)
     if rules.compiled.has_errors:
         raise ConfigError(rules.compiled.problems)
-    client = open_client(rules.options, observer=telemetry, clock=clocks.monotonic)
-    backend = Backend(name=rules.backend, client=client, observer=telemetry, clocks=clocks)
+    client = open_client(rules.choice.options, observer=telemetry, clock=clocks.monotonic)
+    backend = Backend(
+        name=rules.choice.name,
+        client=client,
+        observer=telemetry,
+        clocks=clocks,
+        partial_response_allowed=rules.choice.partial_response_allowed,
+    )
     relist = Relist(
         rulebook=rules.compiled.rulebook,
         backend=backend,
