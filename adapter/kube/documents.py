@@ -212,9 +212,9 @@ _CYCLE_SECONDS, _CYCLE_YEARS = 12_622_780_800, 400  # after which the Gregorian 
 
 def timestamp_text(seconds: float) -> str:
     """Print seconds since 1970 as RFC 3339 in UTC, cut to whole seconds, as meta/v1's Time does; any year will do."""
-    cycles, rest = divmod(seconds - _YEAR_2000_SECONDS, _CYCLE_SECONDS)
-    moment = _YEAR_2000 + timedelta(seconds=int(rest))
-    year = moment.year + int(cycles) * _CYCLE_YEARS
+    cycles, rest = divmod(int(seconds // 1) - _YEAR_2000_SECONDS, _CYCLE_SECONDS)
+    moment = _YEAR_2000 + timedelta(seconds=rest)
+    year = moment.year + cycles * _CYCLE_YEARS
     return f"{year:0{4 if year >= 0 else 5}d}{moment.isoformat()[4:19]}Z"
 
 
@@ -319,6 +319,11 @@ class _ManifestLoader(SafeLoader):
     }
 
 
+# Where a tag and its text disagree (`!!bool x`), PyYAML lets Python's own errors through.
+_YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
+_DEEPEST = 500  # schemas in definitions nest some fifty levels; libyaml overflows its stack somewhere above 20,000
+
+
 def read_manifests(text: str, kinds: Kinds) -> Manifests:
     """Read YAML documents of objects and lists of objects; what cannot be used is told in `problems`.
 
@@ -326,7 +331,20 @@ def read_manifests(text: str, kinds: Kinds) -> Manifests:
         ValueError: the text is not YAML.
     """
     try:
+        _check_depth(text)
         documents = list(yaml.load_all(text, Loader=_ManifestLoader))
-    except (yaml.YAMLError, RecursionError) as error:
+    except _YAML_ERRORS as error:
         raise ValueError(f"this is not YAML: {error}") from error
     return read_objects(documents, kinds)
+
+
+def _check_depth(text: str) -> None:
+    """Refuse what is nested too deeply, before anything recurses."""
+    depth = 0
+    for event in yaml.parse(text, Loader=SafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST:
+            raise ValueError(f"nested more than {_DEEPEST} levels deep")

@@ -188,4 +188,7 @@ def _text(manifest: Manifest, key: str) -> str:
 
 
 def _shown(value: Any) -> str:
+    """Print a value as it would stand in a manifest, large ones by their sort."""
+    if isinstance(value, Mapping | list):
+        return "a list" if isinstance(value, list) else "a mapping"
     return json.dumps(value, default=str)
