@@ -19,8 +19,8 @@ from demo.scene import COMMAND, HPAS, open_scene
 from demo.show import run_live
 from demo.workload import Load
 
-_RISE_AND_FALL = Load(low=20, high=150, period_seconds=75)
-_STEADY = Load(low=56, high=56, period_seconds=75)  # so that an answer may be compared a second later
+_RISE_AND_FALL = Load(low=200, high=1500, period_seconds=75)
+_STEADY = Load(low=560, high=560, period_seconds=75)  # so that an answer may be compared a second later
 
 
 def main(argv: Sequence[str]) -> int:

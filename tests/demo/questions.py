@@ -89,6 +89,8 @@ def explain(scene: Scene, path: str) -> Explained | str:
     try:
         done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=_EXPLAIN_SECONDS)
         document = json.loads(done.stdout)
+        if document["promql"] is None:
+            return f"no query was sent: {document['error']}"
         return Explained(rule=str(document["rule"]), promql=str(document["promql"]))
     except subprocess.TimeoutExpired:
         return f"tidegauge explain took longer than {_EXPLAIN_SECONDS:.0f} s"

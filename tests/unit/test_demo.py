@@ -57,9 +57,9 @@ def test_quantities_are_read(quantity: str, value: float) -> None:
 def test_shipped_autoscalers_can_be_read() -> None:
     """Each kind of metric has an autoscaler in the demo's manifests."""
     assert [(hpa.name, hpa.kind, hpa.target) for hpa in read_hpas(HPAS)] == [
-        ("web", "Pods", 20.0),
+        ("web", "Pods", 200.0),
         ("checkout", "Object", 0.5),
-        ("worker", "External", 30.0),
+        ("worker", "External", 300.0),
     ]
 
 
@@ -82,9 +82,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def shop(clock: Clock) -> Workload:
-    """A shop at a steady 40 requests per second."""
+    """A shop at a steady 400 requests per second."""
     pods = {"web": 2, "checkout": 2, "worker": 1}
-    return Workload(load=Load(low=40, high=40, period_seconds=60), pods=pods, clock=clock)
+    return Workload(load=Load(low=400, high=400, period_seconds=60), pods=pods, clock=clock)
 
 
 def rates(shop: Workload, clock: Clock) -> dict[str, float]:
@@ -98,7 +98,7 @@ def test_web_pods_share_the_load_unequally(shop: Workload, clock: Clock) -> None
 
     found = rates(shop, clock)
 
-    assert sum(found.values()) == pytest.approx(40, rel=0.02)
+    assert sum(found.values()) == pytest.approx(400, rel=0.02)
     assert len(set(found.values())) == len(found)
 
 
@@ -140,7 +140,7 @@ def test_the_queue_grows_when_workers_are_few(shop: Workload, clock: Clock) -> N
 
     least, most = shop.depths(since_seconds=clock.now - 2, until_seconds=clock.now)
 
-    assert most - least == pytest.approx(2 * (40 * 0.5 - 14), rel=0.1)
+    assert most - least == pytest.approx(2 * (400 * 0.5 - 140), rel=0.1)
 
 
 def test_gone_pods_are_no_longer_scraped(shop: Workload) -> None:
