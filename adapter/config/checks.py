@@ -27,7 +27,7 @@ def check_file(file: RulesFile) -> Iterator[Fault]:
     for name, backend in file.backends.items():
         yield from _check_backend(("backends", name), name, backend)
     if file.defaults is not None:
-        yield from _check_selector_labels(("defaults",), file.defaults)
+        yield from _check_keys_of_defaults(("defaults",), file.defaults)
     if file.resource_rules is not None:
         yield from _check_resource_rules(("resourceRules",), file.resource_rules)
 
@@ -72,13 +72,13 @@ def _check_policies(path: Path, rule: PolicyKeys, defaults: Defaults | None) -> 
         message = "holdFor has no effect without `onEmpty: hold`"
         where, relied_on = (*path, "holdFor"), ((*path, "onEmpty"), ("defaults", "onEmpty"))
         yield Fault(code="rule/hold-for-unused", path=where, message=message, relies_on=relied_on)
+    yield from _check_keys_of_defaults(path, rule)
+
+
+def _check_keys_of_defaults(path: Path, rule: PolicyKeys | Defaults) -> Iterator[Fault]:
     if rule.allow_namespaces == []:
-        message = "allowNamespaces is empty: nobody may ask"
+        message = "allowNamespaces is empty"
         yield Fault(code="rule/no-namespace", path=(*path, "allowNamespaces"), message=message)
-    yield from _check_selector_labels(path, rule)
-
-
-def _check_selector_labels(path: Path, rule: PolicyKeys | Defaults) -> Iterator[Fault]:
     for key, label in (rule.selector_labels or {}).items():
         where = (*path, "selectorLabels", key)
         if fault := key_fault(key):

@@ -214,9 +214,9 @@ CODES: Final[Mapping[str, CodeInfo]] = {
         "Names of namespaces are lower-case letters, digits and dashes; this pattern cannot match one.",
         "Write a name or a pattern such as team-*.",
     ),
-    "rule/no-namespace": _warning(
+    "rule/no-namespace": _error(
         "nobody may ask",
-        "`allowNamespaces` is an empty list, so requests from every namespace are refused.",
+        "An empty `allowNamespaces` could mean nobody or everybody, and must not be taken for the other.",
         "Name the namespaces, or remove the key to allow all.",
     ),
     "metric/name-missing": _error(

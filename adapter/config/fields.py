@@ -115,9 +115,10 @@ def _read_scale(value: object) -> float:
 
 
 def _read_clamp(value: object) -> tuple[float, float]:
-    if not isinstance(value, list | tuple) or len(value) != 2:  # noqa: PLR2004 - the two ends of a range
+    ends = [number(end) for end in value] if isinstance(value, list | tuple) else []
+    if len(ends) != 2 or ends[0] is None or ends[1] is None:  # noqa: PLR2004 - the two ends of a range
         raise refusal("schema/type", "{field} must be a list of two numbers", "for example [0, 1000]")
-    low, high = (_read_number(end) for end in value)
+    low, high = ends[0], ends[1]
     if low > high:
         raise refusal("schema/range", f"{{field}} must not end below its start: {low:g} > {high:g}")
     return low, high

@@ -33,6 +33,8 @@ def syntax_hint(text: str, error: UnreadableYamlError) -> str:
         "this looks like a Helm template; render it first": "{{" in line,
         "YAML takes no tabs for indentation; use spaces": "\t" in line[: len(line) - len(line.lstrip())],
         f"the text ends at the quote before this; write it in {other} quotes": before.endswith(('"', "'")),
+        "close the quotation mark": error.message.startswith("found unexpected end of stream"),
+        "look for a missing bracket before this": "parsing a flow" in error.message,
         "put the text in quotes": rest.startswith(_INDICATORS) and "start any token" in error.message,
         "put a text with a colon in quotes, or check the indentation": "mapping values" in error.message,
         "remove the comma: it stands outside of { } and [ ]": before.endswith(("}", "]")) and rest.startswith(","),

@@ -15,6 +15,9 @@ MAX_NODES: Final = 100_000
 # libyaml speaks with yaml.v2's words (one is the port of the other) and is ten times faster; its marks are the same.
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+_NO_CONTEXT: Final = "while scanning for the next token"
+_UNCLOSED: Final = "found unexpected end of stream"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
@@ -100,10 +103,12 @@ def compose(text: str) -> Tree:
 
 def _syntax_error(error: yaml.MarkedYAMLError) -> UnreadableYamlError:
     message = error.problem or error.context or "not YAML"
-    if error.problem and error.context:
-        message += f" ({error.context}"
-        message += f" that begins on line {error.context_mark.line + 1})" if error.context_mark else ")"
-    return UnreadableYamlError("yaml/syntax", message, _mark(error.problem_mark or error.context_mark))
+    place, begin = error.problem_mark or error.context_mark, error.context_mark
+    if error.context and error.context != _NO_CONTEXT and begin and place:
+        since = "" if begin.line == place.line else f" that begins on line {begin.line + 1}"
+        message = f"{message} ({error.context}{since})"
+    # Where a text is never closed, its beginning says more than the end of the file.
+    return UnreadableYamlError("yaml/syntax", message, _mark(begin if message.startswith(_UNCLOSED) else place))
 
 
 class _Place(Protocol):

@@ -107,10 +107,10 @@ def _field_name(path: Path) -> str:
 
 def _hint_for_type(path: Path, data: object) -> str:
     value = data.get(path[0]) if isinstance(data, dict) and len(path) == 1 else None
-    if isinstance(value, dict) and value.keys() <= _CHART_KEYS:
+    if isinstance(value, dict) and value and value.keys() <= _CHART_KEYS:
         return "these are values of the Helm chart; a rules file has the list itself under `rules`"
     if isinstance(value, dict):
-        return "begin each rule with a dash"
+        return "begin each entry with a dash"
     return ""
 
 
