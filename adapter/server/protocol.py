@@ -1,4 +1,4 @@
-"""How patient the server is with a connection that does not get to the point.
+"""How patient the server is with a connection that does not get to the point, or to its end.
 
 uvicorn bounds neither how long a client may take to send the head of a request nor how large that head may be; the API
 servers of Kubernetes bound both.
@@ -13,6 +13,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_TIMEOUT_SECONDS = 32.0  # ReadHeaderTimeout of k8s.io/apiserver
 MAX_HEAD_BYTES = 1 << 20  # MaxHeaderBytes of net/http
+# How long a client may take to answer that we close its TLS connection: a pooled one that nobody reads never does, and
+# the drain would wait for it.
+FAREWELL_SECONDS = 0.5
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -23,6 +26,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._in_head = True
+        self._draining = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Begin to wait for the first head."""
@@ -54,6 +58,22 @@ class PatientProtocol(HttpToolsProtocol):
         self._stop_waiting()
         self._in_head, self._head_bytes = False, 0
         super().on_headers_complete()
+
+    def shutdown(self) -> None:
+        """Close the connection now if it is idle, else after the response that is under way."""
+        self._draining = True
+        super().shutdown()
+        self._part_from_closing()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or say goodbye."""
+        super().on_response_complete()
+        if self._draining:
+            self._part_from_closing()
+
+    def _part_from_closing(self) -> None:
+        if self.transport.is_closing():
+            self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
 
     def _await_head(self) -> None:
         self._in_head = True

@@ -155,11 +155,16 @@ class Connection:
 
 
 @asynccontextmanager
-async def running(folder: Path, *, shutdown_delay_seconds: float = 0.0) -> AsyncIterator[Running]:
+async def running(
+    folder: Path, *, shutdown_delay_seconds: float = 0.0, drain_seconds: int = 5
+) -> AsyncIterator[Running]:
     """Run the server until the block ends."""
     provider, shutdown = FakeProvider(), Shutdown()
     options = ServeOptions(
-        port=0, tls=TlsOptions(cert_dir=str(folder)), shutdown_delay_seconds=shutdown_delay_seconds, drain_seconds=5
+        port=0,
+        tls=TlsOptions(cert_dir=str(folder)),
+        shutdown_delay_seconds=shutdown_delay_seconds,
+        drain_seconds=drain_seconds,
     )
     services = Services(
         provider=provider,
@@ -377,6 +382,27 @@ async def test_sigterm_drains(folder: Path) -> None:
         assert await server.task == 0
         with pytest.raises(OSError, match=r"refused|reset|Connect call failed"):
             await server.connect()
+
+
+def pooled_connection(port: int, trusted: Path) -> ssl.SSLSocket:
+    """Return a connection after one request, kept as HTTP clients keep theirs: open, and read by nobody."""
+    context = ssl.create_default_context(cafile=str(trusted))
+    connection = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost")
+    connection.sendall(get("/version"))
+    assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    return connection
+
+
+async def test_a_pooled_connection_does_not_hold_up_the_end(folder: Path) -> None:
+    """A client that never answers the goodbye of its idle TLS connection is left, long before the drain's limit."""
+    async with running(folder, drain_seconds=60) as server:
+        with await asyncio.to_thread(pooled_connection, server.port, server.trusted):
+            server.shutdown.begin()
+
+            async with asyncio.timeout(20):
+                code = await server.task
+
+    assert code == 0
 
 
 async def test_readiness_fails_before_the_end(folder: Path) -> None:
