@@ -1,0 +1,167 @@
+"""One request asked of the adapter as a client would ask it, with all that was decided on the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapter import __version__
+from adapter.cli.session import Session
+from adapter.errors import AdapterError
+from adapter.promql.model import Sample, Vector
+from adapter.rules.answers import CustomAnswer, ExternalAnswer
+from adapter.rules.catalog import Catalog
+from adapter.rules.requests import CustomMetricRequest, ExternalMetricRequest, MetricRequest
+from adapter.rules.trail import Step, Trail
+from adapter.runtime.provider import Groups, Provider
+from adapter.server.app import Gateway, Services
+from adapter.server.calls import read_call
+
+# The codes below this one are answers, all others are errors.
+_FIRST_ERROR = 400
+# Which step comes after each that went well.
+_AFTER = {"kind": "rule", "rule": "objects", "objects": "query", "query": "answer", "answer": "value"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request, what came back, and the trail; `request` and `answer` are None where it did not get that far."""
+
+    path: str
+    status: int
+    document: Mapping[str, Any]
+    request: MetricRequest | None = None
+    answer: CustomAnswer | ExternalAnswer | None = None
+    error: AdapterError | None = None
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Say whether the answer is an error."""
+        return self.status >= _FIRST_ERROR
+
+    @property
+    def message(self) -> str:
+        """Return the text of the error that a caller gets."""
+        told = self.document.get("message")
+        return str(told) if told is not None else "the server could not find the requested resource"
+
+    @property
+    def label(self) -> str:
+        """Return the label through which samples name objects, empty if none was chosen."""
+        return str(self.fact("label") or "")
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """Return the samples that Prometheus answered with, none if it was not asked or answered no vector."""
+        result = self.fact("result")
+        return result.samples if isinstance(result, Vector) else ()
+
+    @property
+    def missing_names(self) -> tuple[str, ...]:
+        """Return the objects that were asked for and have no value."""
+        items = self.answer.items if isinstance(self.answer, CustomAnswer) else ()
+        answered = {item.name for item in items}
+        return tuple(name for name in self.fact("names") or () if name not in answered)
+
+    @property
+    def failed_step(self) -> str:
+        """Return the name of the step at which the request ended, empty if it did not fail."""
+        if not self.failed:
+            return ""
+        if self.request is None or not self.steps:
+            return "request"
+        last = self.steps[-1]
+        return _AFTER.get(last.name, last.name) if last.ok else last.name
+
+    def step(self, name: str) -> Step | None:
+        """Return the last step of this name."""
+        return next((step for step in reversed(self.steps) if step.name == name), None)
+
+    def fact(self, name: str) -> Any:
+        """Return the fact of this name that was noted last, None if there is none."""
+        return next((step.facts[name] for step in reversed(self.steps) if name in step.facts), None)
+
+
+async def ask(path: str, session: Session) -> Asked:
+    """Ask for a raw path through the server's own door, so that the answer is the one a client gets."""
+    runtime = session.runtime
+    recorder = _Recorder(provider=runtime.provider)
+    services = Services(
+        provider=recorder,
+        health=runtime.health,
+        render_metrics=lambda: b"",
+        clock=runtime.clocks.monotonic,
+        version=__version__,
+        request_timeout_seconds=session.settings.request_timeout_seconds,
+    )
+    answer = await Gateway(services).answer(read_call(_scope(path)))
+    return Asked(
+        path=path,
+        status=answer.status,
+        document=_document(answer.body),
+        request=recorder.request,
+        answer=recorder.answer,
+        error=recorder.error,
+        steps=tuple(recorder.trail.steps),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Recorder:
+    """Stands between the server and the provider and keeps what passes."""
+
+    provider: Provider
+    trail: Trail = field(default_factory=Trail)
+    request: MetricRequest | None = None
+    answer: CustomAnswer | ExternalAnswer | None = None
+    error: AdapterError | None = None
+
+    @property
+    def catalog(self) -> Catalog:
+        """Return the metrics there are."""
+        return self.provider.catalog
+
+    @property
+    def groups(self) -> Groups:
+        """Return which APIs are installed."""
+        return self.provider.groups
+
+    async def custom_metric(self, request: CustomMetricRequest, *, deadline_seconds: float) -> CustomAnswer:
+        """Pass a request on."""
+        self.request = request
+        try:
+            answer = await self.provider.custom_metric(request, deadline_seconds=deadline_seconds, trail=self.trail)
+        except AdapterError as error:
+            self.error = error
+            raise
+        self.answer = answer
+        return answer
+
+    async def external_metric(self, request: ExternalMetricRequest, *, deadline_seconds: float) -> ExternalAnswer:
+        """Pass a request on."""
+        self.request = request
+        try:
+            answer = await self.provider.external_metric(request, deadline_seconds=deadline_seconds, trail=self.trail)
+        except AdapterError as error:
+            self.error = error
+            raise
+        self.answer = answer
+        return answer
+
+
+def _scope(path: str) -> dict[str, Any]:
+    """Return what a server hands over for a GET of a raw path."""
+    raw, _, query = path.encode("utf-8", "surrogateescape").partition(b"?")
+    return {"method": "GET", "path": "", "raw_path": raw, "query_string": query, "headers": ()}
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    """Return the document of an answer; probes answer plain text."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

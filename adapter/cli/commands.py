@@ -1,0 +1,224 @@
+"""The sub-commands, their arguments and options."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from adapter.cli.flags import CONFIG, SHARED, set_up_logs, taking
+from adapter.cli.output import Format, Streams
+from adapter.cli.report_format import ReportFormat
+from adapter.cli.usage import UsageError
+from adapter.config.problems import ConfigError
+
+EXIT_USAGE = 2
+
+_ABOUT = "A gauge that the autoscaler can trust: Kubernetes metrics APIs from Prometheus that can explain each answer."
+_HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+_EPILOG = "Without a command, the flags are those of `serve`; `tidegauge serve --help` lists them."
+
+Request = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="REQUEST...",
+        help="`pods/* METRIC`, `deployments.apps/NAME METRIC`, `external METRIC`, or a path below /apis/",
+        show_default=False,
+    ),
+]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace", "-n", metavar="NAMESPACE", help="namespace of the objects [default: default]", show_default=False
+    ),
+]
+LabelSelector = Annotated[
+    str | None,
+    typer.Option(
+        "--selector",
+        "-l",
+        metavar="SELECTOR",
+        help="labels of the objects; of an external metric, labels of its series",
+        show_default=False,
+    ),
+]
+MetricSelector = Annotated[
+    str | None,
+    typer.Option(
+        "--metric-selector", metavar="SELECTOR", help="labels of the series of a custom metric", show_default=False
+    ),
+]
+TextOrJson = Annotated[Format, typer.Option("--format", help="for people or for programs")]
+
+
+def run_command(words: Sequence[str]) -> int:
+    """Run a sub-command; return its exit code."""
+    try:
+        code = typer.main.get_command(_app()).main(args=list(words), prog_name="tidegauge", standalone_mode=False)
+    except typer.TyperException as error:
+        getattr(error, "show", lambda: None)()  # click's own words, with the usage of the command
+        return int(getattr(error, "exit_code", EXIT_USAGE))
+    except SystemExit as end:
+        return int(end.code or 0)
+    except UsageError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return EXIT_USAGE
+    except ConfigError as error:
+        from adapter.cli.problems import write_problems  # noqa: PLC0415 - only a bad file needs it
+
+        write_problems(error.problems, sys.stderr)
+        return EXIT_USAGE
+    return int(code or 0)
+
+
+def _app() -> typer.Typer:
+    app = typer.Typer(
+        name="tidegauge",
+        help=_ABOUT,
+        epilog=_EPILOG,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich" if sys.stdout.isatty() else None,
+        context_settings=_HELP_NAMES,
+    )
+    app.callback()(_options)
+    for name, (told, command) in _COMMANDS.items():
+        app.command(name, short_help=told, context_settings=_HELP_NAMES)(command)
+    return app
+
+
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,  # noqa: FBT002 - typer's way
+    debug: Annotated[  # noqa: FBT002 - typer's way
+        bool, typer.Option("--debug", help="Show where an unexpected error came from (also TIDEGAUGE_DEBUG=1).")
+    ] = False,
+) -> None:
+    del version, debug  # both are dealt with before any command is loaded
+
+
+def _serve() -> int:
+    """Serve the metrics APIs (what flags without a command do)."""
+    raise AssertionError("unreachable: serving never gets here")
+
+
+def _check(
+    rules: Annotated[
+        list[str], typer.Argument(metavar="RULES...", help="rules files, directories or globs", show_default=False)
+    ],
+    *,
+    flags: Sequence[str],
+    format_: Annotated[ReportFormat, typer.Option("--format", help="how problems are written")] = ReportFormat.TEXT,
+    strict: Annotated[bool, typer.Option("--strict", help="let warnings fail, with exit code 1")] = False,
+) -> int:
+    """Find every problem of rules files; with a server, also what it does not answer as the rules expect.
+
+    The exit code is 0 if there is no error, 1 if there are warnings and --strict is given, 2 if there are errors.
+    """
+    from adapter.cli.check import check  # noqa: PLC0415 - each command loads what it needs
+
+    streams = _streams()
+    return _run(check(rules, flags=flags, format_=format_, strict=strict, streams=streams), streams)
+
+
+def _explain(
+    request: Request,
+    *,
+    flags: Sequence[str],
+    namespace: Namespace = None,
+    selector: LabelSelector = None,
+    metric_selector: MetricSelector = None,
+    format_: TextOrJson = Format.TEXT,
+) -> int:
+    """Show why a request is answered as it is: rule, series, objects, PromQL, samples, values, and what is missing.
+
+    The exit code is 0 if the answer is a 200, 1 if it is an error, 2 if flags or files are wrong.
+    """
+    from adapter.cli.explain import explain  # noqa: PLC0415 - each command loads what it needs
+
+    streams = _streams()
+    words = _words(request, namespace, selector, metric_selector)
+    return _run(explain(words, flags=flags, format_=format_, streams=streams), streams)
+
+
+def _get(
+    request: Request,
+    *,
+    flags: Sequence[str],
+    namespace: Namespace = None,
+    selector: LabelSelector = None,
+    metric_selector: MetricSelector = None,
+    format_: TextOrJson = Format.TEXT,
+) -> int:
+    """Show what the adapter would answer, as a table; no cluster is needed.
+
+    The exit code is 0 if the answer is a 200, 1 if it is an error, 2 if flags or files are wrong.
+    """
+    from adapter.cli.get import get  # noqa: PLC0415 - each command loads what it needs
+
+    streams = _streams()
+    words = _words(request, namespace, selector, metric_selector)
+    return _run(get(words, flags=flags, format_=format_, streams=streams), streams)
+
+
+def _list(*, flags: Sequence[str], format_: TextOrJson = Format.TEXT) -> int:
+    """List every metric there is now, with its rule, its series and its path.
+
+    The exit code is 0, 1 if some series query could not be asked, 2 if flags or files are wrong.
+    """
+    from adapter.cli.list_metrics import list_metrics  # noqa: PLC0415 - each command loads what it needs
+
+    streams = _streams()
+    return _run(list_metrics(flags=flags, format_=format_, streams=streams), streams)
+
+
+def _config_gen(
+    rate_interval: Annotated[
+        str, typer.Option("--rate-interval", help="window of all rates", metavar="DURATION")
+    ] = "5m",
+    label_prefix: Annotated[
+        str, typer.Option("--label-prefix", help="what the labels that name objects begin with", show_default=False)
+    ] = "",
+) -> int:
+    """Print prometheus-adapter's default rules, as a file to start from."""
+    from adapter.cli.config_gen import config_gen  # noqa: PLC0415 - each command loads what it needs
+
+    return config_gen(rate_interval=rate_interval, label_prefix=label_prefix, streams=_streams())
+
+
+# What `tidegauge --help` says of each command, and the command.
+_COMMANDS: dict[str, tuple[str, Callable[..., int]]] = {
+    "serve": ("Serve the metrics APIs, as flags alone do.", _serve),
+    "check": ("Find every problem of rules files.", taking(SHARED)(_check)),
+    "explain": ("Show why a request is answered as it is.", taking((*CONFIG, *SHARED))(_explain)),
+    "get": ("Show the values that a request gets.", taking((*CONFIG, *SHARED))(_get)),
+    "list": ("List the metrics there are.", taking((*CONFIG, *SHARED))(_list)),
+    "config-gen": ("Print prometheus-adapter's default rules.", _config_gen),
+}
+
+
+def _streams() -> Streams:
+    return Streams(out=sys.stdout, err=sys.stderr)
+
+
+def _words(request: Sequence[str], namespace: str | None, selector: str | None, metric_selector: str | None) -> Any:
+    from adapter.cli.words import Words  # noqa: PLC0415 - the kinds, which only requests need
+
+    return Words(
+        request=tuple(request),
+        namespace=_value(namespace),
+        selector=_value(selector),
+        metric_selector=_value(metric_selector),
+    )
+
+
+def _value(text: str | None) -> str | None:
+    """Return the value of a short option; kubectl takes `-l=app=web` as well as `-l app=web`."""
+    return text.removeprefix("=") if text is not None else None
+
+
+def _run(work: Coroutine[Any, Any, int], streams: Streams) -> int:
+    set_up_logs(streams)
+    return asyncio.run(work)

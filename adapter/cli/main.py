@@ -1,0 +1,86 @@
+"""The command `tidegauge`: flags alone serve, as prometheus-adapter's do; everything else is a sub-command."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+EXIT_USAGE = 2  # what a shell calls a misuse: command line, flags, files
+EXIT_UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
+EXIT_INTERRUPTED = 130  # 128 + SIGINT
+EXIT_NOBODY_READS = 141  # 128 + SIGPIPE
+
+_DEBUG = "--debug"
+_HELP = ("-h", "--help")
+_TRUE = frozenset({"1", "true", "yes", "on"})
+
+
+def run() -> None:
+    """Run the command line of this process and end it."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no Unicode must not turn an answer into an error.
+        getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line; return its exit code."""
+    words = list(argv)
+    debug = os.environ.get("TIDEGAUGE_DEBUG", "").lower() in _TRUE
+    if not _serves(words):
+        debug = debug or _DEBUG in words
+        words = [word for word in words if word != _DEBUG]
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        return _nobody_reads()
+    except Exception as error:  # noqa: BLE001 - the edge of the process: one line for people, or all of it for us
+        return _unexpected(error, debug=debug)
+    return code
+
+
+def _serves(words: Sequence[str]) -> bool:
+    """Say whether the words are the adapter's own flags."""
+    if not words:
+        return False
+    first = words[0]
+    return first == "serve" or (first.startswith("-") and first not in (*_HELP, "--version", _DEBUG))
+
+
+def _dispatch(words: Sequence[str]) -> int:
+    if list(words) == ["--version"]:
+        from adapter import __version__  # noqa: PLC0415 - each command loads what it needs
+
+        print(f"tidegauge {__version__}")  # noqa: T201 - the command's output
+        return 0
+    if _serves(words):
+        from adapter.cli.serve import serve  # noqa: PLC0415 - each command loads what it needs
+
+        return serve(words[1:] if words[0] == "serve" else words)
+    from adapter.cli.commands import run_command  # noqa: PLC0415 - each command loads what it needs
+
+    if not words:
+        run_command(["--help"])
+        return EXIT_USAGE
+    return run_command(words)
+
+
+def _nobody_reads() -> int:
+    """End quietly when who reads our output has gone; Python would complain when it flushes at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    return EXIT_NOBODY_READS
+
+
+def _unexpected(error: Exception, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    else:
+        text = f"tidegauge: unexpected {type(error).__name__}: {error}".replace("\n", " ")
+        print(f"{text} (TIDEGAUGE_DEBUG=1 shows where)", file=sys.stderr)  # noqa: T201 - the process ends with it
+    return EXIT_UNEXPECTED
