@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
@@ -18,7 +17,8 @@ from adapter.config.settings import Settings, help_text, parse_flags
 from adapter.runtime.wiring import Runtime, open_runtime
 from adapter.server.app import Services, build_app
 from adapter.server.operations import Shutdown
-from adapter.server.serve import ServeOptions, check_bind, serve as serve_app
+from adapter.server.serve import ServeOptions, check_bind
+from adapter.server.serve import serve as serve_app
 from adapter.server.tls import TlsOptions
 
 log = logging.getLogger("adapter")
@@ -56,6 +56,7 @@ async def _serve(settings: Settings) -> int:
             version=__version__,
             request_timeout_seconds=settings.request_timeout_seconds,
             shutdown=shutdown,
+            observer=runtime.telemetry,
         )
         return await serve_app(build_app(services), _options(settings), shutdown=shutdown, clock=runtime.clocks.wall)
 

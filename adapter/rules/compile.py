@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import PurePath
@@ -23,8 +23,8 @@ from adapter.config.schema import (
 )
 from adapter.config.schema import Rule as WrittenRule
 from adapter.kube.resources import GroupResource, Kinds, parse_group_resource
-from adapter.promql.ast import parse_error, parse_query
-from adapter.promql.template import Template, TemplateRunError, TemplateSyntaxError, parse_template
+from adapter.promql.ast import SeriesSelector, parse_error, parse_query
+from adapter.promql.template import Template, TemplateRunError, TemplateSyntaxError, TemplateValue, parse_template
 from adapter.rules.association import Association, LabelTemplate, label_template
 from adapter.rules.naming import NameFilter, Naming, Pattern, compile_pattern, default_expansion
 from adapter.rules.rule import Api, Compat, EmptyPolicy, FixedMetric, Policies, Rule, Rulebook, Shape
@@ -352,7 +352,7 @@ class _Compiler:
 
     def _selectors_with_matchers(self, path: Path, template: Template) -> tuple[str, ...]:
         """Return the series queries of a `metrics:` entry: its selectors that carry our matchers, without these."""
-        fields = {
+        fields: Mapping[str, TemplateValue] = {
             "Series": "",
             "LabelMatchers": f'{_MARK}="x"',
             "LabelValuesByName": {},
@@ -374,11 +374,8 @@ class _Compiler:
                 hint="write it under `rules` with a seriesQuery if the server takes it",
             )
             return ()
-        found = [
-            str(replace(one.selector, matchers=tuple(own for own in one.selector.matchers if own.name != _MARK)))
-            for one in query.selectors
-            if any(matcher.name == _MARK for matcher in one.selector.matchers)
-        ]
+        selectors = [one.selector for one in query.selectors if one.selector is not None]
+        found = [str(_unmarked(one)) for one in selectors if _unmarked(one) != one]
         if not found:
             self._report(
                 "query/matchers-missing",
@@ -404,6 +401,11 @@ class _Compiler:
         self._template((*path, "containerQuery"), rule.container_query)
         self._template((*path, "nodeQuery"), rule.node_query)
         self._association((*path, "resources"), rule.resources)
+
+
+def _unmarked(selector: SeriesSelector) -> SeriesSelector:
+    """Return a selector without the stand-in for the adapter's matchers."""
+    return replace(selector, matchers=tuple(one for one in selector.matchers if one.name != _MARK))
 
 
 def _empty_policy(written: OnEmpty | None, hold_seconds: float | None) -> EmptyPolicy:

@@ -45,7 +45,10 @@ class Health:
         return Check(name=f"first-relist-{self.backend}", ok=done or waited >= FIRST_RELIST_SECONDS, detail=detail)
 
     def _series_queries(self) -> Check:
-        """Name the failing series queries; they are told, and fail nothing."""
-        failing = [(query, state) for query, state in self.relist.states.items() if state.error is not None]
-        detail = "; ".join(f"{query}: {state.error}" for query, state in failing)
+        """Name the failing series queries; they are told, and fail nothing.
+
+        Anybody may read this, so it has the class of an error and never the text that came from Prometheus.
+        """
+        failing = [(query, state.error) for query, state in self.relist.states.items() if state.error is not None]
+        detail = "; ".join(f"{query}: {type(error).__name__}" for query, error in failing)
         return Check(name=f"series-queries-{self.backend}", ok=True, detail=detail)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -102,6 +103,8 @@ async def open_runtime(
     rules = read_rules(settings, kinds=objects.kinds, environment=environment)
     if rules.compiled.has_errors:
         raise ConfigError(rules.compiled.problems)
+    severities = Counter(str(problem.severity) for problem in rules.compiled.problems)
+    telemetry.rules_loaded(rules=len(rules.compiled.rulebook.rules), problems=severities)
     client = open_client(rules.choice.options, observer=telemetry, clock=clocks.monotonic)
     backend = Backend(
         name=rules.choice.name,

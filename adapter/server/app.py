@@ -31,6 +31,13 @@ class Provider(MetricProvider, Listed, Protocol):
     """Who knows the metrics and their values."""
 
 
+class RequestObserver(Protocol):
+    """What the server reports."""
+
+    def request_served(self, *, group: str, code: int, seconds: float) -> None:
+        """Note a request to an API group, its HTTP status, and how long it took."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """What the server is handed."""
@@ -44,6 +51,7 @@ class Services:
     grace_seconds: float = 0.5  # how much later than its deadline an answer may come before it is given up
     shutdown: Shutdown = field(default_factory=Shutdown)
     new_audit_id: Callable[[], str] = lambda: str(uuid.uuid4())
+    observer: RequestObserver | None = None
 
 
 Handler = Callable[[float], Awaitable[Answer]]  # is told how many seconds it may take
@@ -67,8 +75,15 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - bodies are ignored
         """Answer one request; nothing is raised."""
         call = read_call(scope)
+        begin = self._services.clock()
         answer = await self.answer(call)
+        self._report(call, answer, self._services.clock() - begin)
         await send_answer(answer, audit_id=call.audit_id or self._services.new_audit_id(), send=send)
+
+    def _report(self, call: Call, answer: Answer, seconds: float) -> None:
+        if self._services.observer is not None and call.path.startswith("/apis/"):
+            group = call.path.split("/", 3)[2]
+            self._services.observer.request_served(group=group, code=answer.status, seconds=seconds)
 
     async def answer(self, call: Call) -> Answer:
         """Return the answer to a call; every error becomes a Status here, and is logged if it is not the caller's."""
