@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from adapter.promql.template import nodes
+from adapter.promql.template.cursor import Cursor, blamed
 from adapter.promql.template.functions import FUNCTIONS, UNSUPPORTED
-from adapter.promql.template.lexer import Kind, Token, tokens
+from adapter.promql.template.lexer import Kind, Token
 from adapter.promql.template.literals import char_value, number_value, string_value
 from adapter.promql.template.problems import TemplateSyntaxError
 
@@ -42,7 +43,7 @@ def parse(text: str) -> tuple[tuple[nodes.Node, ...], tuple[FieldUse, ...]]:
     parser = _Parser(text)
     body, stop = parser.body()
     if stop.kind is not Kind.END:
-        raise _error(f"unexpected <<{stop.text}>>", stop)
+        raise blamed(f"unexpected <<{stop.text}>>", stop)
     return body, tuple(parser.uses)
 
 
@@ -51,9 +52,7 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self.uses: list[FieldUse] = []
-        self._source = tokens(text)
-        self._ahead: list[Token] = []
-        self._end = 0  # of the last token taken
+        self._cursor = Cursor(text)
         self._variables = ["$"]
         self._depth = 0
         self._loops = 0
@@ -71,53 +70,52 @@ class _Parser:
     def body(self) -> tuple[tuple[nodes.Node, ...], Token]:
         """Read until an `end`, an `else` or the end of the text; return what comes before it, and that token."""
         found: list[nodes.Node] = []
-        while (token := self._next()).kind is not Kind.END:
+        while (token := self._cursor.take()).kind is not Kind.END:
             if token.kind is Kind.TEXT:
                 found.append(nodes.Text(at=nodes.Span(token.offset, token.length), text=token.text))
                 continue
-            word = self._peek_word()
-            if word.kind is Kind.KEYWORD and word.text in ("end", "else"):
-                return tuple(found), self._next()
+            if self._cursor.at_keyword("end", "else"):
+                return tuple(found), self._cursor.take()
             found.append(self._action(token))
         return tuple(found), token
 
     def _action(self, left: Token) -> nodes.Node:
-        word = self._peek_word()
+        word = self._cursor.peek_word()
         if word.kind is Kind.KEYWORD and word.text in _NESTED_TEMPLATES:
-            raise _error(f"nested templates (<<{word.text}>>) are not supported", word)
+            raise blamed(f"nested templates (<<{word.text}>>) are not supported", word)
         if word.kind is not Kind.KEYWORD:
             pipe = self._pipeline("command", Kind.RIGHT)
-            return nodes.Action(at=self._since(left), pipe=pipe)
-        self._next()
+            return nodes.Action(at=self._cursor.since(left), pipe=pipe)
+        self._cursor.take()
         if word.text in ("break", "continue"):
             return self._jump(left, word)
         with self._block(word):
             return self._range(left) if word.text == "range" else self._conditional(left, word.text)
 
     def _jump(self, left: Token, word: Token) -> nodes.Break | nodes.Continue:
-        self._expect_right(f"<<{word.text}>>")
+        self._cursor.take_right(f"<<{word.text}>>")
         if not self._loops:
-            raise _error(f"<<{word.text}>> outside <<range>>", word)
+            raise blamed(f"<<{word.text}>> outside <<range>>", word)
         kind = nodes.Break if word.text == "break" else nodes.Continue
-        return kind(at=self._since(left))
+        return kind(at=self._cursor.since(left))
 
     def _conditional(self, left: Token, keyword: str) -> nodes.Conditional:
         branches: list[nodes.Branch] = []
         while True:
             pipe = self._pipeline(keyword, Kind.RIGHT)
-            at = self._since(left)
+            at = self._cursor.since(left)
             with self._dot(is_data=self._is_data(pipe) if keyword == "with" else self._dot_is_data):
                 body, stop = self.body()
             branches.append(nodes.Branch(pipe=pipe, body=body))
-            if stop.text != "else" or not self._at_keyword(keyword):
+            if stop.text != "else" or not self._cursor.at_keyword(keyword):
                 break
-            self._next()
+            self._cursor.take()
         otherwise = self._otherwise(keyword, at, stop)
         return nodes.Conditional(at=at, branches=tuple(branches), otherwise=otherwise, moves_dot=keyword == "with")
 
     def _range(self, left: Token) -> nodes.Range:
         pipe = self._pipeline("range", Kind.RIGHT)
-        at = self._since(left)
+        at = self._cursor.since(left)
         self._loops += 1
         with self._dot(is_data=False):
             body, stop = self.body()
@@ -127,27 +125,27 @@ class _Parser:
     def _otherwise(self, keyword: str, opened: nodes.Span, stop: Token) -> tuple[nodes.Node, ...]:
         body: tuple[nodes.Node, ...] = ()
         if stop.text == "else":
-            self._expect_right("else")
+            self._cursor.take_right("else")
             body, stop = self.body()
             if stop.text == "else":
-                raise _error("expected <<end>>, found <<else>>", stop)
+                raise blamed("expected <<end>>, found <<else>>", stop)
         if stop.kind is Kind.END:
             raise TemplateSyntaxError(f"<<{keyword}>> without <<end>>", offset=opened.offset, length=opened.length)
-        self._expect_right("end")
+        self._cursor.take_right("end")
         return body
 
     def _pipeline(self, context: str, closing: Kind) -> nodes.Pipe:
-        start = self._peek_word()
+        start = self._cursor.peek_word()
         variables, assigns = self._declarations(context)
         commands: list[nodes.Command] = []
-        while (token := self._peek_word()).kind is not closing:
+        while (token := self._cursor.peek_word()).kind is not closing:
             if token.kind not in self._terms:
-                raise _error(f'unexpected "{token.text}" in {context}', token)
+                raise blamed(f'unexpected "{token.text}" in {context}', token)
             commands.append(self._command())
-        at = self._since(start)
-        self._next()
+        at = self._cursor.since(start)
+        self._cursor.take()
         if not commands:
-            raise _error(f"missing value for {context}", token)
+            raise blamed(f"missing value for {context}", token)
         for stage, command in enumerate(commands[1:], start=2):
             if isinstance(command.words[0], _NOT_EXECUTABLE):
                 where = command.at
@@ -157,53 +155,53 @@ class _Parser:
 
     def _declarations(self, context: str) -> tuple[tuple[str, ...], bool]:
         names: list[str] = []
-        while (variable := self._peek_word()).kind is Kind.VARIABLE:
-            after = self._peek(2 if self._peek(1).kind is Kind.SPACE else 1)
+        while (variable := self._cursor.peek_word()).kind is Kind.VARIABLE:
+            after = self._cursor.peek(2 if self._cursor.peek(1).kind is Kind.SPACE else 1)
             if after.kind not in (Kind.ASSIGN, Kind.DECLARE) and after.text != ",":
                 break
-            self._next()
-            self._next_word()
+            self._cursor.take()
+            self._cursor.take_word()
             names.append(variable.text)
             self._variables.append(variable.text)
             if after.text != ",":
                 return tuple(names), after.kind is Kind.ASSIGN
             if context != "range" or len(names) > 1:
-                raise _error(f"too many declarations in {context}", variable)
-            if self._peek_word().kind not in (Kind.VARIABLE, Kind.RIGHT, Kind.CLOSE):
-                raise _error("range can only initialize variables", self._peek())
+                raise blamed(f"too many declarations in {context}", variable)
+            if self._cursor.peek_word().kind not in (Kind.VARIABLE, Kind.RIGHT, Kind.CLOSE):
+                raise blamed("range can only initialize variables", self._cursor.peek())
         return tuple(names), False
 
     def _command(self) -> nodes.Command:
-        start = self._peek_word()
+        start = self._cursor.peek_word()
         words: list[nodes.Operand] = []
         while True:
-            self._peek_word()
+            self._cursor.peek_word()
             operand = self._operand()
             if operand is not None:
                 words.append(operand)
-            at = self._since(start)
-            token = self._peek()
+            at = self._cursor.since(start)
+            token = self._cursor.peek()
             if token.kind in (Kind.RIGHT, Kind.CLOSE):
                 break
-            self._next()
+            self._cursor.take()
             if token.kind is Kind.PIPE:
                 break
             if token.kind is not Kind.SPACE:
-                raise _error(f'unexpected "{token.text}" in operand', token)
+                raise blamed(f'unexpected "{token.text}" in operand', token)
         return nodes.Command(at=at, words=tuple(words))
 
     def _operand(self) -> nodes.Operand | None:
-        start = self._peek()
+        start = self._cursor.peek()
         term = self._term()
-        if term is None or self._peek().kind is not Kind.FIELD:
+        if term is None or self._cursor.peek().kind is not Kind.FIELD:
             return term
         if isinstance(term, _NOT_EXECUTABLE):
-            raise _error(f'unexpected "." after "{start.text}"', self._peek())
-        first = self._peek()
+            raise blamed(f'unexpected "." after "{start.text}"', self._cursor.peek())
+        first = self._cursor.peek()
         path: list[str] = []
-        while self._peek().kind is Kind.FIELD:
-            path.append(self._next().text[1:])
-        at = self._since(start)
+        while self._cursor.peek().kind is Kind.FIELD:
+            path.append(self._cursor.take().text[1:])
+        at = self._cursor.since(start)
         match term:
             case nodes.Field():
                 return nodes.Field(at=at, path=(*term.path, *path))
@@ -217,11 +215,11 @@ class _Parser:
                 return nodes.Chain(at=at, operand=term, path=tuple(path))
 
     def _term(self) -> nodes.Operand | None:
-        token = self._peek()
+        token = self._cursor.peek()
         read = self._terms.get(token.kind)
         if read is None:
             return None
-        self._next()
+        self._cursor.take()
         return read(token, nodes.Span(token.offset, token.length))
 
     def _field(self, token: Token, at: nodes.Span) -> nodes.Field:
@@ -231,7 +229,7 @@ class _Parser:
 
     def _variable(self, token: Token, at: nodes.Span) -> nodes.Variable:
         if token.text not in self._variables:
-            raise _error(f"undefined variable {token.text}", token)
+            raise blamed(f"undefined variable {token.text}", token)
         return nodes.Variable(at=at, name=token.text)
 
     def _parenthesis(self, token: Token, _at: nodes.Span) -> nodes.Pipe:
@@ -264,45 +262,13 @@ class _Parser:
     def _block(self, opening: Token) -> Iterator[None]:
         """Count a level, and forget at its end the variables that it declared, unless it is a parenthesis."""
         if self._depth == MAX_DEPTH:
-            raise _error(f"nested more than {MAX_DEPTH} deep", opening)
+            raise blamed(f"nested more than {MAX_DEPTH} deep", opening)
         self._depth += 1
         known = len(self._variables)
         yield
         self._depth -= 1
         if opening.kind is Kind.KEYWORD:
             del self._variables[known:]
-
-    def _peek(self, distance: int = 0) -> Token:
-        while len(self._ahead) <= distance:
-            self._ahead.append(next(self._source))
-        return self._ahead[distance]
-
-    def _next(self) -> Token:
-        token = self._peek()
-        self._ahead.pop(0)
-        self._end = token.offset + token.length
-        return token
-
-    def _peek_word(self) -> Token:
-        while self._peek().kind is Kind.SPACE:
-            self._ahead.pop(0)
-        return self._peek()
-
-    def _next_word(self) -> Token:
-        self._peek_word()
-        return self._next()
-
-    def _at_keyword(self, keyword: str) -> bool:
-        token = self._peek_word()
-        return token.kind is Kind.KEYWORD and token.text == keyword
-
-    def _expect_right(self, context: str) -> None:
-        token = self._next_word()
-        if token.kind is not Kind.RIGHT:
-            raise _error(f'unexpected "{token.text}" in {context}', token)
-
-    def _since(self, start: Token) -> nodes.Span:
-        return nodes.Span(start.offset, max(self._end, start.offset + start.length) - start.offset)
 
 
 def _word(token: Token, at: nodes.Span) -> nodes.Operand:
@@ -311,16 +277,12 @@ def _word(token: Token, at: nodes.Span) -> nodes.Operand:
     if token.text in FUNCTIONS:
         return nodes.Function(at=at, name=token.text)
     if token.text in UNSUPPORTED:
-        raise _error(f'function "{token.text}" is not supported', token)
-    raise _error(f'function "{token.text}" not defined', token)
+        raise blamed(f'function "{token.text}" is not supported', token)
+    raise blamed(f'function "{token.text}" not defined', token)
 
 
 def _literal(token: Token, at: nodes.Span) -> nodes.Constant:
     try:
         return nodes.Constant(at=at, value=_LITERALS[token.kind](token.text))
     except ValueError as error:
-        raise _error(str(error), token) from error
-
-
-def _error(message: str, token: Token) -> TemplateSyntaxError:
-    return TemplateSyntaxError(message, offset=token.offset, length=max(token.length, 1))
+        raise blamed(str(error), token) from error

@@ -136,13 +136,13 @@ def _digits(value: float, form: str, precision: int | None) -> str:
         return format(value, f".{precision}{form}")
     if form not in ("g", "G"):
         return format(value, f".{_DEFAULT_PRECISION}{form}")
-    # The fewest digits that read back as this value.
+    # The fewest digits that read back as this value: Python's repr finds the same as Go's strconv.
     shortest = Decimal(repr(value)).normalize()
-    digits = len(shortest.as_tuple().digits)
-    exponent = shortest.adjusted()
-    if exponent in _PLAIN_EXPONENTS:
-        return format(value, f".{max(digits - 1 - exponent, 0)}f")
-    return format(value, f".{digits - 1}{'e' if form == 'g' else 'E'}")
+    if shortest.adjusted() in _PLAIN_EXPONENTS:
+        return format(shortest, "f")
+    first, *others = map(str, shortest.as_tuple().digits)
+    mantissa = f"{first}.{''.join(others)}" if others else first
+    return f"{mantissa}{'e' if form == 'g' else 'E'}{shortest.adjusted():+03d}"
 
 
 _INTEGER_VERBS: Mapping[str, Callable[[Any, Flags], str]] = {
