@@ -24,6 +24,7 @@ from bench.usage import cpu_seconds, peak_resident_mib, resident_mib
 
 PODS = 20
 NAMESPACE = "shop"
+_SERIES_PER_POD = 10  # of one counter, by path
 CLIENTS = (1, 8, 32)
 _BASE = "bare"
 _NAMES = {"warm": "adapter over TLS, warm", "cold": "adapter over TLS, cold", "bare": "the bare query, no TLS"}
@@ -193,10 +194,11 @@ def _series(*, now_seconds: float) -> Iterator[WrittenSeries]:
     begin = int(now_seconds) - _BEFORE_SECONDS
     times = range(begin, begin + _BEFORE_SECONDS + _AFTER_SECONDS, _STEP_SECONDS)
     for number in range(PODS):
-        samples = [(float(at), _rate(number) * (at - begin)) for at in times]
+        samples = [(float(at), _rate(number) / _SERIES_PER_POD * (at - begin)) for at in times]
         for app, namespace in (("web", NAMESPACE), ("other", NAMESPACE), ("web", "elsewhere")):
-            labels = {"__name__": "hits_total", "namespace": namespace, "pod": f"{app}-{number:02}", "code": "200"}
-            yield WrittenSeries(labels=labels, samples=samples)
+            labels = {"__name__": "hits_total", "namespace": namespace, "pod": f"{app}-{number:02}"}
+            for path in range(_SERIES_PER_POD):
+                yield WrittenSeries(labels={**labels, "path": f"/{path}"}, samples=samples)
 
 
 def _objects() -> Iterator[dict[str, object]]:
