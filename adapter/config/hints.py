@@ -31,6 +31,7 @@ def syntax_hint(text: str, error: UnreadableYamlError) -> str:
     other = "single" if before.endswith('"') else "double"
     hints = {
         "this looks like a Helm template; render it first": "{{" in line,
+        "put a text with ${...} in quotes; a brace has a meaning of its own between braces": "${" in line,
         "YAML takes no tabs for indentation; use spaces": "\t" in line[: len(line) - len(line.lstrip())],
         f"the text ends at the quote before this; write it in {other} quotes": before.endswith(('"', "'")),
         "close the quotation mark": error.message.startswith("found unexpected end of stream"),
