@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from adapter.errors import MetricNotFound, UnsupportedSelector
 from adapter.kube.resources import Kinds
-from adapter.kube.selectors import Op, Requirement, Selector
+from adapter.kube.selectors import Op, Selector
 from adapter.promql.matchers import (
     LabelMatcher,
     MatchOp,
@@ -47,6 +47,9 @@ class Plan:
     series: str
     label: str = ""
     names: tuple[str, ...] = ()
+    # Gives the same query for one object, which is text enough to tell the window; asked for on a cache miss only.
+    sketch: Callable[[], str] = field(default=str, compare=False, repr=False)
+    odd_keys: tuple[str, ...] = ()  # keys of the caller's selector that are no label names, and reached the template
 
 
 @dataclass(slots=True)
@@ -55,6 +58,7 @@ class _Matchers:
 
     texts: list[str] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
+    odd_keys: list[str] = field(default_factory=list)
 
     def add(self, name: str, op: MatchOp, value: str, *, shown: str | None = None) -> None:
         self.texts.append(str(LabelMatcher(name=name, op=op, value=value)))
@@ -72,13 +76,26 @@ def plan_custom(
     """
     rule = entry.rule
     label = entry.label if rule.fixed else _object_label(entry, kinds)
-    matchers = _selector_matchers(metric_selector, rule)
     missing = _Missing(metric=entry.metric, resource=asked_for)
-    if namespace:
-        _add_namespace(matchers, entry, namespace, kinds, missing)
-    _add_names(matchers, label, names)
-    promql = _render(rule, entry.series, matchers, group_by=label, callers=(namespace, *names), missing=missing)
-    return Plan(promql=promql, rule=rule, series=entry.series, label=label, names=names)
+
+    def rendered(names: tuple[str, ...]) -> tuple[str, _Matchers]:
+        matchers = _selector_matchers(metric_selector, rule)
+        if namespace:
+            _add_namespace(matchers, entry, namespace, kinds, missing)
+        _add_names(matchers, label, names)
+        callers = (namespace, *names)
+        return _render(rule, entry.series, matchers, group_by=label, callers=callers, missing=missing), matchers
+
+    promql, matchers = rendered(names)
+    return Plan(
+        promql=promql,
+        sketch=lambda: promql if len(names) == 1 else rendered(names[:1])[0],
+        rule=rule,
+        series=entry.series,
+        label=label,
+        names=names,
+        odd_keys=tuple(matchers.odd_keys),
+    )
 
 
 def plan_external(entry: Entry, *, namespace: str, selector: Selector, kinds: Kinds) -> Plan:
@@ -97,7 +114,7 @@ def plan_external(entry: Entry, *, namespace: str, selector: Selector, kinds: Ki
         matchers.add(label, MatchOp.MATCHES, _globs_as_regex(rule.policies.allow_namespaces))
     missing = _Missing(metric=entry.metric, resource=external_resource(namespace))
     promql = _render(rule, entry.series, matchers, group_by="", callers=(namespace,), missing=missing)
-    return Plan(promql=promql, rule=rule, series=entry.series)
+    return Plan(promql=promql, sketch=lambda: promql, rule=rule, series=entry.series, odd_keys=tuple(matchers.odd_keys))
 
 
 def external_resource(namespace: str) -> str:
@@ -165,21 +182,31 @@ def _selector_matchers(selector: Selector, rule: Rule) -> _Matchers:
         escaped = several and rule.compat is Compat.FIXED
         value = "|".join(escape_regex(one) if escaped else one for one in requirement.values)
         shown = "|".join(_regex_in_any_quotes(one) for one in requirement.values) if escaped else value
-        matchers.add(_label_of_key(requirement, rule), op, value, shown=shown)
+        label = rule.policies.selector_labels.get(requirement.key, requirement.key)
+        if is_legacy_label_name(label) or requirement.key in rule.policies.selector_labels:
+            matchers.add(label, op, value, shown=shown)
+        else:
+            _add_odd_key(matchers, requirement.key, shown, rule)
     return matchers
 
 
-def _label_of_key(requirement: Requirement, rule: Rule) -> str:
-    """Return the Prometheus label that a selector's key means."""
-    mapped = rule.policies.selector_labels.get(requirement.key)
-    if mapped is not None:
-        return mapped
-    if not is_legacy_label_name(requirement.key):
-        raise UnsupportedSelector(
-            f'metric selector key "{requirement.key}" is no Prometheus label name; map it in rule {rule.id}'
-            f' with selectorLabels: {{"{requirement.key}": LABEL}}'
-        )
-    return requirement.key
+def _add_odd_key(matchers: _Matchers, key: str, shown: str, rule: Rule) -> None:
+    """Take a key that is no label name as far as a template can: by LabelValuesByName, never as a matcher.
+
+    A query without <<.LabelMatchers>> ignores all selectors, this one too, as with prometheus-adapter.
+    """
+    if rule.query is not None and "LabelMatchers" in rule.query.fields:
+        raise odd_key(key, rule)
+    matchers.values[key] = shown
+    matchers.odd_keys.append(key)
+
+
+def odd_key(key: str, rule: Rule) -> UnsupportedSelector:
+    """Return the error for a selector's key that is no label name; it says what to write."""
+    return UnsupportedSelector(
+        f'metric selector key "{key}" is no Prometheus label name; map it in rule {rule.id}'
+        f' with selectorLabels: {{"{key}": LABEL}}'
+    )
 
 
 def _globs_as_regex(globs: Iterable[str]) -> str:

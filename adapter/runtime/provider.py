@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from adapter.errors import AdapterError, DeadlineExceeded, Forbidden, MetricNotFound
+from adapter.errors import AdapterError, DeadlineExceeded, Forbidden, MetricNotFound, QueryRejected
 from adapter.kube.documents import ExternalItem, MetricItem
 from adapter.kube.resources import Kind, Kinds
 from adapter.promql.ast import range_seconds_of
@@ -16,7 +16,7 @@ from adapter.promql.model import QueryAnswer
 from adapter.rules.answers import CustomAnswer, ExternalAnswer
 from adapter.rules.association import ROOT_RESOURCES
 from adapter.rules.catalog import Catalog, Entry
-from adapter.rules.query import Plan, external_resource, plan_custom, plan_external
+from adapter.rules.query import Plan, external_resource, odd_key, plan_custom, plan_external
 from adapter.rules.requests import ByName, BySelector, CustomMetricRequest, ExternalMetricRequest
 from adapter.rules.rule import Api, Compat, Policies
 from adapter.rules.trail import NO_TRAIL, Trail
@@ -278,12 +278,15 @@ class Provider:
                 at_seconds=self.clocks.wall(),
                 deadline_seconds=self.clocks.monotonic() + self.query_timeout_seconds,
             )
-            return answer, range_seconds_of(plan.promql)
+            return answer, range_seconds_of(plan.sketch())
 
         try:
             cached = await self.cache.get(plan.promql, plan.rule.policies.cache_ttl_seconds, fetch)
         except AdapterError as error:
             trail.note("answer", f"the query failed: {error}", ok=False)
+            if isinstance(error, QueryRejected) and plan.odd_keys:
+                # The template wrote the key where a label name belongs: the caller's doing, not the server's.
+                raise odd_key(plan.odd_keys[0], plan.rule) from error
             raise
         age = self.clocks.monotonic() - cached.evaluated_at
         trail.note(

@@ -55,7 +55,9 @@ def facts_from(rulebook: Rulebook, series: Iterable[str]) -> dict[str, SelectorF
         found: dict[str, frozenset[str]] = {}
         for name, labels in world:
             if takes(need.query, name, labels):
-                found[name] = found.get(name, frozenset()) | frozenset(label for label, value in labels.items() if value)
+                found[name] = found.get(name, frozenset()) | frozenset(
+                    label for label, value in labels.items() if value
+                )
         facts[need.query] = facts_of_series(found)
     return facts
 
@@ -119,7 +121,9 @@ def vector(*samples: tuple[Mapping[str, str], float]) -> QueryAnswer:
     """Return an instant vector."""
     return QueryAnswer(
         result=Vector(
-            samples=tuple(Sample(labels=labels, value=value, timestamp_seconds=EVALUATED_AT) for labels, value in samples)
+            samples=tuple(
+                Sample(labels=labels, value=value, timestamp_seconds=EVALUATED_AT) for labels, value in samples
+            )
         ),
         evaluated_at_seconds=EVALUATED_AT,
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rules_rig import KINDS, catalog_from, compiled_from, facts_from, rulebook_from
 
 from adapter.kube.resources import parse_group_resource
 from adapter.rules.catalog import Catalog, build_catalog, claims_of, contested
 from adapter.rules.discovery import SelectorFacts, needs_of
-from rules_rig import KINDS, catalog_from, compiled_from, facts_from, rulebook_from
 
 PODS = "{overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}"
 TEMPLATE = '{template: "<<.Resource>>"}'
@@ -72,7 +72,9 @@ def test_the_last_rule_wins_and_the_overlap_is_remembered(tmp_path: Path) -> Non
     catalog = catalog_from(rulebook_from(OVERLAP, tmp_path), ['a{pod="p"}', 'b{pod="p"}'])
 
     assert winner(catalog) == "new"
-    assert [(one.winner.rule.id, [loser.rule.id for loser in one.losers]) for one in catalog.overlaps] == [("new", ["old"])]
+    assert [(one.winner.rule.id, [loser.rule.id for loser in one.losers]) for one in catalog.overlaps] == [
+        ("new", ["old"])
+    ]
 
 
 def test_a_dead_series_does_not_win(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rules_rig import KINDS, catalog_from, custom_plan, external_plan, rulebook_from
 
 from adapter.errors import MetricNotFound, UnsupportedSelector
 from adapter.kube.selectors import EVERYTHING
 from adapter.rules.query import plan_custom
 from adapter.rules.rule import Compat
-from rules_rig import KINDS, catalog_from, custom_plan, external_plan, rulebook_from
 
 # prometheus-adapter's own legacy rules (label prefix kube_, rate 1m), which its tests use.
 LEGACY = """
@@ -55,13 +55,11 @@ LEGACY_CASES = [
     ),
     (
         "somens pods somepod1,somepod2 some_count",
-        'sum(rate(container_some_count_total{kube_namespace="somens",kube_pod=~"somepod1|somepod2",container!="POD"}[1m]))'
-        " by (kube_pod)",
+        'sum(rate(container_some_count_total{kube_namespace="somens",kube_pod=~"somepod1|somepod2",container!="POD"}[1m])) by (kube_pod)',
     ),
     (
         "somens pods somepod1,somepod2 some_time",
-        'sum(rate(container_some_time_seconds_total{kube_namespace="somens",kube_pod=~"somepod1|somepod2",container!="POD"}'
-        "[1m])) by (kube_pod)",
+        'sum(rate(container_some_time_seconds_total{kube_namespace="somens",kube_pod=~"somepod1|somepod2",container!="POD"}[1m])) by (kube_pod)',
     ),
     (
         "somens services somesvc ingress_hits param1=value1",
@@ -145,7 +143,12 @@ def test_several_values_of_a_selector_match_themselves_only(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("selector", "part"),
-    [("code>5", "cannot be compared"), ("code<5", "cannot be compared"), ("a.b/c=d", "selectorLabels"), ("a-b=d", "selectorLabels")],
+    [
+        ("code>5", "cannot be compared"),
+        ("code<5", "cannot be compared"),
+        ("a.b/c=d", "selectorLabels"),
+        ("a-b=d", "selectorLabels"),
+    ],
 )
 def test_selectors_that_prometheus_cannot_put_say_what_to_write(tmp_path: Path, selector: str, part: str) -> None:
     """A selector without a meaning in PromQL is the caller's error, with advice."""
@@ -153,6 +156,25 @@ def test_selectors_that_prometheus_cannot_put_say_what_to_write(tmp_path: Path, 
 
     with pytest.raises(UnsupportedSelector, match=part):
         custom_plan(catalog, f"ns pods a load {selector}")
+
+
+ODD_KEYS = [
+    ("load", "load"),
+    ('<<index .LabelValuesByName "a.b/c">>', "d"),
+]
+
+
+@pytest.mark.parametrize(("template", "promql"), ODD_KEYS)
+def test_a_key_that_is_no_label_hurts_only_where_it_would_be_a_matcher(
+    tmp_path: Path, template: str, promql: str
+) -> None:
+    """A query without <<.LabelMatchers>> ignores selectors, as with prometheus-adapter, and may ask for a value by its key."""
+    catalog = catalog_from(rulebook_from(ONE_RULE % template, tmp_path), SERIES)
+
+    plan = custom_plan(catalog, "ns pods a load a.b/c=d")
+
+    assert plan.promql == promql
+    assert plan.odd_keys == ("a.b/c",)
 
 
 def test_names_in_a_regex_match_themselves_only(tmp_path: Path) -> None:
@@ -168,7 +190,11 @@ TEMPLATES = [
     ('<<index .LabelValuesByName "pod">>', "ns pods a,b load", "a|b"),
     ('<<index .LabelValuesByName "pod">>', "ns pods a.1,b load", "a[.]1|b"),
     ('<<index .LabelValuesByName "none">>x', "ns pods a load", "x"),
-    ('<<range $k, $v := .LabelValuesByName>><<if ne $k "namespace">><<$k>>=<<$v>>;<<end>><<end>>', "ns pods a load", "pod=a;"),
+    (
+        '<<range $k, $v := .LabelValuesByName>><<if ne $k "namespace">><<$k>>=<<$v>>;<<end>><<end>>',
+        "ns pods a load",
+        "pod=a;",
+    ),
 ]
 
 
@@ -221,7 +247,7 @@ externalRules:
 - {seriesQuery: everywhere, resources: {namespaced: false}, metricsQuery: '<<.Series>>{<<.LabelMatchers>>}'}
 - {seriesQuery: templated, resources: {template: "kube_<<.Resource>>"}, metricsQuery: '<<.Series>>{<<.LabelMatchers>>}'}
 - {seriesQuery: fenced, resources: {namespaced: false, overrides: {ns: {resource: namespace}}}, allowNamespaces: [shop, "team-*"], metricsQuery: '<<.Series>>{<<.LabelMatchers>>}'}
-"""  # noqa: E501 - one rule a line
+"""
 EXTERNAL_CASES = [
     ("shop queue foo=bar", 'sum(queue{foo="bar",ns="shop"}) by ()'),
     ("shop plain", 'plain{namespace="shop"}'),
@@ -236,7 +262,9 @@ EXTERNAL_CASES = [
 @pytest.mark.parametrize(("request_text", "promql"), EXTERNAL_CASES)
 def test_external_queries(tmp_path: Path, request_text: str, promql: str) -> None:
     """The caller's namespace is matched unless the rule says not to, and no selector widens what a rule allows."""
-    series = [f'{name}{{namespace="shop",ns="shop"}}' for name in ("queue", "plain", "everywhere", "templated", "fenced")]
+    series = [
+        f'{name}{{namespace="shop",ns="shop"}}' for name in ("queue", "plain", "everywhere", "templated", "fenced")
+    ]
     catalog = catalog_from(rulebook_from(EXTERNAL, tmp_path), series)
 
     assert external_plan(catalog, request_text).promql == promql

@@ -6,12 +6,12 @@ import math
 from pathlib import Path
 
 import pytest
+from rules_rig import EVALUATED_AT, catalog_from, custom_plan, external_plan, rulebook_from, vector
 
 from adapter.errors import UnusableResult
 from adapter.promql.model import OtherResult, QueryAnswer, Sample, Scalar, Vector
 from adapter.rules.rule import Compat, Shape
 from adapter.rules.values import external_values, milli_of, object_values
-from rules_rig import EVALUATED_AT, catalog_from, custom_plan, external_plan, rulebook_from, vector
 
 RULE = """
 rules:

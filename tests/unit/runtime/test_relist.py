@@ -1,0 +1,308 @@
+"""The catalog stays right: what fails keeps its last good metrics, what is new is found, nothing is asked twice."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from relist_rig import FakeBackend, HandClock, Reports
+from rules_rig import KINDS, rulebook_from
+
+from adapter.errors import PrometheusUnavailable
+from adapter.rules.rule import Api
+from adapter.runtime.relist import LOOK_UP_SECONDS, Relist, RelistSettings
+
+pytestmark = pytest.mark.anyio
+
+PODS = "{overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}"
+TWO = f"""
+rules:
+- {{seriesQuery: 'a{{pod!=""}}', resources: {PODS}}}
+- {{seriesQuery: 'b{{pod!=""}}', resources: {PODS}}}
+externalRules:
+- {{seriesQuery: 'queue_depth'}}
+"""
+SERIES = ['a{namespace="n",pod="p"}', 'b{namespace="n",pod="p"}', "queue_depth{}"]
+
+
+class Rig:
+    """A relist over a fake backend."""
+
+    def __init__(self, text: str, directory: Path, *series: str, concurrency: int = 4) -> None:
+        self.backend = FakeBackend(series_there=list(series))
+        self.clock = HandClock()
+        self.reports = Reports()
+        self.relist = Relist(
+            rulebook=rulebook_from(text, directory),
+            backend=self.backend,
+            kinds=lambda: KINDS,
+            settings=RelistSettings(interval_seconds=60.0, max_age_seconds=60.0, concurrency=concurrency),
+            clocks=self.clock.clocks(),
+            observer=self.reports,
+        )
+
+    def listed(self) -> list[str]:
+        """Return the metrics that there are."""
+        catalog = self.relist.catalog
+        return [f"{one.resource}/{one.metric}" for one in catalog.custom] + list(catalog.external)
+
+
+ALL = ["namespaces/a", "namespaces/b", "pods/a", "pods/b", "queue_depth"]
+
+
+async def test_the_first_relist_finds_everything(tmp_path: Path) -> None:
+    """All metrics of all rules are listed after one round, looking back by max age."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+
+    await rig.relist.relist()
+
+    assert rig.listed() == ALL
+    assert set(rig.backend.at) == {1_700_000_000.0 + 1000.0 - 60.0}
+    assert rig.reports.relists[0]["metrics"] == 5
+    assert rig.reports.relists[0]["failed"] == 0
+
+
+async def test_selectors_of_different_metrics_share_calls(tmp_path: Path) -> None:
+    """Names attribute themselves, so exact selectors go into few calls, and no series are dumped."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+
+    await rig.relist.relist()
+
+    assert all(call.startswith("names ") for call in rig.backend.asked)
+    assert len(rig.backend.asked) <= 2
+
+
+async def test_two_selectors_of_one_metric_never_share_a_call(tmp_path: Path) -> None:
+    """The answer to a union could not be told apart, so each of them is asked by itself."""
+    text = f"""
+rules:
+- {{seriesQuery: 'a{{pod!="",code="1"}}', name: {{as: one}}, resources: {PODS}}}
+- {{seriesQuery: 'a{{pod!="",code="2"}}', name: {{as: two}}, resources: {PODS}}}
+"""
+    rig = Rig(text, tmp_path, 'a{namespace="n",pod="p",code="1"}')
+
+    await rig.relist.relist()
+
+    assert rig.listed() == ["namespaces/one", "pods/one"]
+
+
+async def test_one_failing_selector_fails_alone(tmp_path: Path) -> None:
+    """A selector that cannot be asked keeps its last good metrics while the others go on, and is named."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    await rig.relist.relist()
+    rig.backend.down("a{")
+    rig.backend.series_there[1] = 'c{namespace="n",pod="p"}'
+
+    await rig.relist.relist()
+
+    assert rig.listed() == ["namespaces/a", "pods/a", "queue_depth"]
+    assert rig.relist.states['a{pod!=""}'].error is not None
+    assert rig.reports.relists[-1]["failed"] == 1
+
+
+async def test_a_shared_call_that_fails_is_asked_again_one_by_one(tmp_path: Path) -> None:
+    """One bad selector in a batch does not take its neighbours with it, even at the first relist."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    rig.backend.down("a{")
+
+    await rig.relist.relist()
+
+    assert rig.listed() == ["namespaces/b", "pods/b", "queue_depth"]
+
+
+async def test_a_dead_prometheus_keeps_the_metrics_until_max_age(tmp_path: Path) -> None:
+    """Failure is not absence: the list stays while Prometheus is away, but not for ever."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    await rig.relist.relist()
+    rig.backend.down()
+    rig.clock.now += 100.0
+    await rig.relist.relist()
+    kept = rig.listed()
+    rig.clock.now += 100.0
+
+    await rig.relist.relist()
+
+    assert kept == ALL
+    assert rig.listed() == []
+
+
+async def test_a_metric_that_is_gone_goes(tmp_path: Path) -> None:
+    """An empty answer is an answer: the metric is no longer listed."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    await rig.relist.relist()
+    del rig.backend.series_there[0]
+
+    await rig.relist.relist()
+
+    assert rig.listed() == ["namespaces/b", "pods/b", "queue_depth"]
+
+
+async def test_a_prometheus_that_has_just_restarted_takes_nothing_away(tmp_path: Path) -> None:
+    """When the backend has no series at all the last good metrics stay."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    await rig.relist.relist()
+    rig.backend.series_there = []
+
+    await rig.relist.relist()
+
+    assert rig.listed() == ALL
+
+
+async def test_a_partial_answer_adds_and_never_removes(tmp_path: Path) -> None:
+    """With a warning some series may be missing, so what was known stays."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    await rig.relist.relist()
+    rig.backend.series_there = [SERIES[1]]
+    rig.backend.warnings = ("store is down",)
+
+    await rig.relist.relist()
+
+    assert rig.listed() == ALL
+
+
+@pytest.mark.parametrize("how", ["labels do not work", "endpoint unsupported"])
+async def test_without_label_endpoints_names_come_from_series(tmp_path: Path, how: str) -> None:
+    """Old servers and proxies are served through the series endpoint, with the same result."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    rig.backend.labels_work = how != "labels do not work"
+    rig.backend.unsupported = how == "endpoint unsupported"
+
+    await rig.relist.relist()
+
+    assert rig.listed() == ALL
+    assert any(call.startswith("series ") for call in rig.backend.asked)
+
+
+async def test_templates_ask_which_labels_there_are(tmp_path: Path) -> None:
+    """A template rule asks for label names first, and then only for those that name a kind."""
+    text = """rules: [{seriesQuery: '{namespace!=""}', resources: {template: "<<.Resource>>"}}]"""
+    rig = Rig(text, tmp_path, 'a{namespace="n",deployment="d",instance="i"}', 'b{namespace="n",pod="p"}')
+
+    await rig.relist.relist()
+
+    assert rig.listed() == ["deployments.apps/a", "namespaces/a", "namespaces/b", "pods/b"]
+    assert not [call for call in rig.backend.asked if "instance" in call]
+
+
+async def test_who_is_alive_wins(tmp_path: Path) -> None:
+    """Where two series claim one metric, the series endpoint says which of them still has samples."""
+    text = f"""
+rules:
+- {{id: first, seriesQuery: 'a{{pod!=""}}', name: {{as: m}}, resources: {PODS}}}
+- {{id: last, seriesQuery: 'b{{pod!=""}}', name: {{as: m}}, resources: {PODS}}}
+"""
+    rig = Rig(text, tmp_path, *SERIES)
+    rig.backend.old = {"b"}
+
+    await rig.relist.relist()
+
+    assert {entry.rule.id for entry in rig.relist.catalog.by_custom.values()} == {"first"}
+    assert len(rig.relist.catalog.overlaps) == 2
+
+
+async def test_calls_run_in_parallel_under_a_cap(tmp_path: Path) -> None:
+    """However many selectors there are, only so many calls are under way."""
+    rules = "\n".join(f'- {{seriesQuery: \'{{x="{n}",pod!=""}}\', resources: {PODS}}}' for n in range(20))
+    rig = Rig(f"rules:\n{rules}", tmp_path, *SERIES, concurrency=3)
+
+    await rig.relist.relist()
+
+    assert len(rig.backend.asked) == 40
+    assert rig.backend.most_under_way == 3
+
+
+async def test_an_unknown_metric_is_looked_up_at_once(tmp_path: Path) -> None:
+    """A metric works in its first seconds: nobody has to wait for the next relist."""
+    rig = Rig(TWO, tmp_path, SERIES[0])
+    await rig.relist.relist()
+    rig.backend.series_there = list(SERIES)
+    rig.clock.now += LOOK_UP_SECONDS
+
+    await rig.relist.look_up(Api.CUSTOM, "b")
+
+    assert "pods/b" in rig.listed()
+    assert rig.reports.lookups == [True]
+
+
+async def test_look_ups_are_limited(tmp_path: Path) -> None:
+    """A metric that does not exist is asked for at most once in a while, however often callers ask."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    await rig.relist.relist()
+    rig.clock.now += LOOK_UP_SECONDS
+    await rig.relist.look_up(Api.CUSTOM, "nothing")
+    asked = len(rig.backend.asked)
+
+    for _ in range(100):
+        await rig.relist.look_up(Api.CUSTOM, "nothing")
+
+    assert len(rig.backend.asked) == asked
+
+
+async def test_concurrent_look_ups_are_one(tmp_path: Path) -> None:
+    """All callers that miss a metric at one time share one round of questions."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    await rig.relist.relist()
+    rig.clock.now += LOOK_UP_SECONDS
+    before = len(rig.backend.asked)
+
+    await asyncio.gather(*(rig.relist.look_up(Api.CUSTOM, "nothing") for _ in range(50)))
+
+    assert len(rig.backend.asked) - before <= 2
+
+
+async def test_a_look_up_asks_only_rules_that_may_give_the_metric(tmp_path: Path) -> None:
+    """A rule with a fixed name is not asked for another one."""
+    text = f"""
+rules:
+- {{seriesQuery: 'a{{pod!=""}}', name: {{as: fixed}}, resources: {PODS}}}
+- {{seriesQuery: 'b{{pod!=""}}', resources: {PODS}}}
+"""
+    rig = Rig(text, tmp_path, *SERIES)
+    await rig.relist.relist()
+    rig.clock.now += LOOK_UP_SECONDS
+    before = len(rig.backend.asked)
+
+    await rig.relist.look_up(Api.CUSTOM, "other")
+
+    assert not [call for call in rig.backend.asked[before:] if "a{" in call]
+
+
+async def test_what_was_never_answered_is_not_absent(tmp_path: Path) -> None:
+    """Before the first good answer nobody can say that a metric does not exist."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    rig.backend.down()
+    await rig.relist.relist()
+
+    assert isinstance(rig.relist.unknown_because_failed(Api.CUSTOM, "a"), PrometheusUnavailable)
+    rig.backend.failing = {}
+    await rig.relist.relist()
+    assert rig.relist.unknown_because_failed(Api.CUSTOM, "nothing") is None
+
+
+async def test_readers_see_the_old_or_the_new_catalog(tmp_path: Path) -> None:
+    """The catalog is swapped whole: while a relist runs the old one serves."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    await rig.relist.relist()
+    before = rig.relist.catalog
+    rig.backend.gate = asyncio.Event()
+    running = asyncio.create_task(rig.relist.relist())
+    await asyncio.sleep(0)
+
+    assert rig.relist.catalog is before
+    rig.backend.gate.set()
+    await running
+    assert rig.relist.catalog is not before
+
+
+async def test_the_loop_says_when_the_first_relist_has_ended_even_badly(tmp_path: Path) -> None:
+    """Readiness does not hang on a Prometheus that is down."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    rig.backend.down()
+    loop = asyncio.create_task(rig.relist.run())
+
+    await rig.relist.first_done.wait()
+
+    assert rig.listed() == []
+    loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)
