@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from adapter.clients.prometheus import open_client
+from adapter.clients.prometheus import PrometheusClient, open_client
 from adapter.config.load import Loaded, load_rules
 from adapter.config.problems import ConfigError, Location, Problem, Severity
 from adapter.config.settings import Settings
@@ -88,11 +88,17 @@ def read_objects(settings: Settings, *, kinds: Kinds, clocks: Clocks, telemetry:
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, *, environment: dict[str, str], clocks: Clocks | None = None, relisting: bool = True
+    settings: Settings,
+    *,
+    environment: dict[str, str],
+    clocks: Clocks | None = None,
+    relisting: bool = True,
+    open_client_with: Callable[..., PrometheusClient] = open_client,
 ) -> AsyncIterator[Runtime]:
     """Build everything, start the loops, and close it all in the end.
 
-    With `relisting` off nothing is asked until somebody calls `relist.relist()`.
+    With `relisting` off nothing is asked until somebody calls `relist.relist()`. `open_client_with` has the shape of
+    `open_client`: who wants another transport than the network hands in one that adds it.
 
     Raises:
         ConfigError: the rules or the objects have an error; it holds all the problems.
@@ -105,7 +111,7 @@ async def open_runtime(
         raise ConfigError(rules.compiled.problems)
     severities = Counter(str(problem.severity) for problem in rules.compiled.problems)
     telemetry.rules_loaded(rules=len(rules.compiled.rulebook.rules), problems=severities)
-    client = open_client(rules.choice.options, observer=telemetry, clock=clocks.monotonic)
+    client = open_client_with(rules.choice.options, observer=telemetry, clock=clocks.monotonic)
     backend = Backend(
         name=rules.choice.name,
         client=client,
