@@ -29,6 +29,8 @@ EXIT_GOOD = 0
 EXIT_WARNINGS = 1
 EXIT_ERRORS = 2
 
+_UNREACHABLE = "live/unreachable"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -76,7 +78,8 @@ async def _report(settings: Settings) -> Report:
 
     async with open_runtime(settings, environment=environment, relisting=False) as runtime:
         live = await live_problems(runtime)
-    return replace(report, problems=in_order([*found, *live]))
+    away = any(one.code == _UNREACHABLE for one in live)
+    return replace(report, problems=in_order([*found, *live]), not_asked="it gave no answer" if away else "")
 
 
 def _with_partial_files(rules: Rules, settings: Settings, kinds: Kinds) -> tuple[Loaded, Compiled]:

@@ -17,6 +17,8 @@ from adapter.config.problems import ConfigError
 
 EXIT_USAGE = 2
 
+# Modules whose log lines say what some commands say by themselves, and better.
+_SERVER, _RELIST, _OBJECTS = "adapter.server", "adapter.runtime.relist", "adapter.runtime.objects"
 _ABOUT = "A gauge that the autoscaler can trust: Kubernetes metrics APIs from Prometheus that can explain each answer."
 _HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 _EPILOG = "Without a command, the flags are those of `serve`; `tidegauge serve --help` lists them."
@@ -32,7 +34,11 @@ Request = Annotated[
 Namespace = Annotated[
     str | None,
     typer.Option(
-        "--namespace", "-n", metavar="NAMESPACE", help="namespace of the objects [default: default]", show_default=False
+        "--namespace",
+        "-n",
+        metavar="NAMESPACE",
+        help="namespace of the objects, `default` if not given",
+        show_default=False,
     ),
 ]
 LabelSelector = Annotated[
@@ -57,12 +63,15 @@ TextOrJson = Annotated[Format, typer.Option("--format", help="for people or for 
 def run_command(words: Sequence[str]) -> int:
     """Run a sub-command; return its exit code."""
     try:
-        code = typer.main.get_command(_app()).main(args=list(words), prog_name="tidegauge", standalone_mode=False)
+        # Not `main()`: it would take broken pipes and interrupts for itself.
+        command = typer.main.get_command(_app())
+        with command.make_context("tidegauge", list(words)) as context:
+            return int(command.invoke(context) or 0)
+    except typer.Exit as end:
+        return end.exit_code
     except typer.TyperException as error:
         getattr(error, "show", lambda: None)()  # click's own words, with the usage of the command
         return int(getattr(error, "exit_code", EXIT_USAGE))
-    except SystemExit as end:
-        return int(end.code or 0)
     except UsageError as error:
         sys.stderr.write(f"error: {error}\n")
         return EXIT_USAGE
@@ -71,7 +80,6 @@ def run_command(words: Sequence[str]) -> int:
 
         write_problems(error.problems, sys.stderr)
         return EXIT_USAGE
-    return int(code or 0)
 
 
 def _app() -> typer.Typer:
@@ -140,7 +148,7 @@ def _explain(
 
     streams = _streams()
     words = _words(request, namespace, selector, metric_selector)
-    return _run(explain(words, flags=flags, format_=format_, streams=streams), streams)
+    return _run(explain(words, flags=flags, format_=format_, streams=streams), streams, _SERVER, _RELIST, _OBJECTS)
 
 
 def _get(
@@ -160,7 +168,7 @@ def _get(
 
     streams = _streams()
     words = _words(request, namespace, selector, metric_selector)
-    return _run(get(words, flags=flags, format_=format_, streams=streams), streams)
+    return _run(get(words, flags=flags, format_=format_, streams=streams), streams, _SERVER)
 
 
 def _list(*, flags: Sequence[str], format_: TextOrJson = Format.TEXT) -> int:
@@ -171,7 +179,7 @@ def _list(*, flags: Sequence[str], format_: TextOrJson = Format.TEXT) -> int:
     from adapter.cli.list_metrics import list_metrics  # noqa: PLC0415 - each command loads what it needs
 
     streams = _streams()
-    return _run(list_metrics(flags=flags, format_=format_, streams=streams), streams)
+    return _run(list_metrics(flags=flags, format_=format_, streams=streams), streams, _RELIST)
 
 
 def _config_gen(
@@ -219,6 +227,6 @@ def _value(text: str | None) -> str | None:
     return text.removeprefix("=") if text is not None else None
 
 
-def _run(work: Coroutine[Any, Any, int], streams: Streams) -> int:
-    set_up_logs(streams)
+def _run(work: Coroutine[Any, Any, int], streams: Streams, *told: str) -> int:
+    set_up_logs(streams, told=told)
     return asyncio.run(work)

@@ -9,7 +9,7 @@ from adapter.cli.absent_metric import Search
 from adapter.cli.absent_values import value_hints
 from adapter.cli.asking import Asked
 from adapter.cli.wording import close_matches, either, listed
-from adapter.errors import InvalidPath, ObjectsUnavailable
+from adapter.errors import InvalidPath, ObjectsUnavailable, UpstreamError
 from adapter.kube.resources import Kinds
 from adapter.kube.selectors import EVERYTHING
 from adapter.rules.requests import BySelector, CustomMetricRequest
@@ -44,18 +44,18 @@ async def hints(asked: Asked, runtime: Runtime) -> tuple[str, ...]:
 
 
 async def _hints(asked: Asked, runtime: Runtime) -> Iterable[str]:
-    request = asked.request
-    if request is None:
-        return _path_hints(asked.path, runtime.provider.groups) if _is_misread(asked) else ()
-    if asked.failed_step == "rule":
-        return await Search(request=request, runtime=runtime).hints()
-    if not isinstance(request, CustomMetricRequest):
-        return ()
-    if asked.failed_step == "kind":
-        return _kind_hints(str(request.resource), runtime.provider.kinds)
-    if asked.failed_step == "objects":
-        return await _object_hints(asked, request, runtime)
-    return await value_hints(asked, request, runtime)
+    match asked.request, asked.failed_step:
+        case None, _:
+            return _path_hints(asked.path, runtime.provider.groups) if _is_misread(asked) else ()
+        case request, "rule" if not isinstance(asked.error, UpstreamError):
+            return await Search(request=request, runtime=runtime).hints()
+        case CustomMetricRequest() as request, "kind":
+            return _kind_hints(str(request.resource), runtime.provider.kinds)
+        case CustomMetricRequest() as request, "objects":
+            return await _object_hints(asked, request, runtime)
+        case CustomMetricRequest() as request, _:
+            return await value_hints(asked, request, runtime)
+    return ()
 
 
 def _is_misread(asked: Asked) -> bool:

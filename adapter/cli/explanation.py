@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -53,8 +53,8 @@ class Explanation:
     @property
     def causes(self) -> tuple[str, ...]:
         """Return what the caller is not told: the error behind the answer, and what that came from."""
-        found = _causes(self.asked.error) if self.asked.error else []
-        return tuple(cause for cause in found if cause not in self.asked.message)
+        error = self.asked.error
+        return tuple(cause for cause in (_causes(error) if error else ()) if cause not in self.asked.message)
 
     @property
     def kubectl(self) -> str:
@@ -113,13 +113,12 @@ def _why_nothing(asked: Asked) -> str:
     return "none of the samples is usable" if asked.samples else "the query returned no samples"
 
 
-def _causes(error: BaseException) -> list[str]:
-    found: list[str] = []
+def _causes(error: AdapterError) -> Iterator[str]:
+    """Yield the texts of our errors, outermost first; what a library said is in them."""
     cause: BaseException | None = error
-    while cause is not None:
-        found.append(str(cause) if isinstance(cause, AdapterError) else f"{type(cause).__name__}: {cause}")
+    while isinstance(cause, AdapterError):
+        yield str(cause)
         cause = cause.__cause__
-    return found
 
 
 # ---- as JSON

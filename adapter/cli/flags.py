@@ -92,12 +92,13 @@ def read_settings(flags: Sequence[str], streams: Streams) -> Settings:
     return parsed.settings
 
 
-def set_up_logs(streams: Streams) -> None:
-    """Let warnings through to the side, one line each; the server's own are told by the command itself."""
+def set_up_logs(streams: Streams, *, told: Sequence[str] = ()) -> None:
+    """Let warnings through to the side, one line each, except those of modules whose failures the command tells."""
     handler = logging.StreamHandler(streams.err)
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     root = logging.getLogger("adapter")
     root.handlers = [handler]
     root.propagate = False
     root.setLevel(logging.WARNING)
-    logging.getLogger("adapter.server").setLevel(logging.CRITICAL)
+    for name in told:
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -78,7 +78,7 @@ def _write_text(rows: Sequence[Row], overlaps: Sequence[Overlap], failing: Mappi
     page, aside = Page(streams.out), Page(streams.err)
     if rows:
         page.table(_HEADERS, map(_cells, rows))
-    else:
+    elif not failing:
         aside.line("no metrics: no series in Prometheus match the rules")
     if overlaps:
         page.line()
@@ -87,7 +87,8 @@ def _write_text(rows: Sequence[Row], overlaps: Sequence[Overlap], failing: Mappi
         )
         page.table(("METRIC", "WINS", "LOSE"), map(_overlap_cells, overlaps), indent=2)
     if failing:
-        page.line()
+        if rows:
+            page.line()
         title = f"{plural(len(failing), 'series query')} could not be asked; their metrics are absent:"
         page.line(title, style="bad")
         page.table(("SERIES QUERY", "WHY"), failing.items(), indent=2)

@@ -38,8 +38,10 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        return _nobody_reads()
+        _write_no_more()
+        return EXIT_NOBODY_READS
     except Exception as error:  # noqa: BLE001 - the edge of the process: one line for people, or all of it for us
+        _write_no_more()
         return _unexpected(error, debug=debug)
     return code
 
@@ -70,11 +72,12 @@ def _dispatch(words: Sequence[str]) -> int:
     return run_command(words)
 
 
-def _nobody_reads() -> int:
-    """End quietly when who reads our output has gone; Python would complain when it flushes at its end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    return EXIT_NOBODY_READS
+def _write_no_more() -> None:
+    """Drop what cannot be written; Python would try again at its end, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _unexpected(error: Exception, *, debug: bool) -> int:

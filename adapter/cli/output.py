@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,10 +9,9 @@ from enum import StrEnum
 from typing import TextIO
 
 from adapter.config.display import shown
+from adapter.promql.matchers import quote
 
-_STYLES = {"title": "1", "good": "32", "bad": "31", "dim": "2", "": ""}
-# Wider than any line, so that nothing is folded where a program reads along.
-_UNFOLDED = 1_000_000
+_STYLES = {"title": "1", "good": "32", "bad": "31", "": ""}
 
 
 class Format(StrEnum):
@@ -33,7 +31,7 @@ class Streams:
 
 def labels_text(labels: Iterable[tuple[str, str]]) -> str:
     """Return labels in braces, as Prometheus prints them."""
-    quoted = (f'{name}="{value}"' for name, value in sorted(labels))
+    quoted = (f"{name}={quote(value)}" for name, value in sorted(labels))
     return "{" + ", ".join(quoted) + "}"
 
 
@@ -63,7 +61,7 @@ class Page:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._coloured = stream.isatty() and "NO_COLOR" not in os.environ
+        self._coloured = stream.isatty() and not os.environ.get("NO_COLOR")
 
     def line(self, text: str = "", *, style: str = "", indent: int = 0) -> None:
         """Write one line."""
@@ -73,43 +71,20 @@ class Page:
         """Write a line that begins with a title."""
         self._stream.write(f"{self._styled(shown(title), style)}{shown(text)}".rstrip() + "\n")
 
-    def text(self, text: str) -> None:
-        """Write several lines that are fit for a terminal already, each as it is."""
-        self._stream.write(text if text.endswith("\n") else f"{text}\n")
-
     def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]], *, indent: int = 0) -> None:
-        """Write a table; a terminal folds cells that are too long for it, a pipe gets each row on one line."""
-        from rich.console import Console  # noqa: PLC0415 - 50 ms that only tables cost
-        from rich.table import Table  # noqa: PLC0415 - the same
-        from rich.text import Text  # noqa: PLC0415 - the same
+        """Write a table, each row on one line: a name that is folded cannot be copied."""
+        from rich.cells import cell_len  # noqa: PLC0415 - only tables need it
 
-        drawn = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for header in headers:
-            drawn.add_column(header, overflow="fold")
-        for row in rows:
-            drawn.add_row(*(Text(shown(cell)) for cell in row))
-        page = io.StringIO()
-        width = _terminal_width() if self._stream.isatty() else _UNFOLDED
-        console = Console(
-            file=page,
-            width=max(width - indent, 20),
-            force_terminal=self._coloured,
-            color_system="standard" if self._coloured else None,
-            legacy_windows=False,
-        )
-        console.print(drawn)
-        for line in page.getvalue().splitlines():
-            self._stream.write(f"{' ' * indent}{line.rstrip()}".rstrip() + "\n")
+        cells = [[shown(cell) for cell in row] for row in rows]
+        widths = [max(map(cell_len, column)) for column in zip(headers, *cells, strict=True)]
+        for index, row in enumerate([headers, *cells]):
+            padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+            text = (" " * indent + "  ".join(padded)).rstrip()
+            self._stream.write(self._styled(text, "" if index else "title") + "\n")
 
     def _styled(self, text: str, style: str) -> str:
         code = _STYLES[style] if self._coloured else ""
         return f"\x1b[{code}m{text}\x1b[0m" if code else text
-
-
-def _terminal_width() -> int:
-    import shutil  # noqa: PLC0415 - only tables on terminals need it
-
-    return shutil.get_terminal_size().columns
 
 
 def write_json(stream: TextIO, document: object) -> None:

@@ -55,7 +55,8 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TIDEGAUGE_DEBUG", raising=False)
     monkeypatch.setenv("COLUMNS", "120")
-    logs = [logging.getLogger(name) for name in ("adapter", "adapter.server")]
+    names = ("adapter", "adapter.server", "adapter.runtime.relist", "adapter.runtime.objects")
+    logs = [logging.getLogger(name) for name in names]
     before = [(log.level, list(log.handlers), log.propagate) for log in logs]
     yield Shell(folder=tmp_path, captured=capsys)
     for log, (level, handlers, propagate) in zip(logs, before, strict=True):

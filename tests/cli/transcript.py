@@ -17,7 +17,8 @@ _VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "2026-01-01T00:00:00Z"),
     (re.compile(r"(?<=  )\d+s(?=  |$)", re.MULTILINE), "0s"),  # ages in a table
 )
-URL = "http://localhost:9090"
+HOST = "localhost:9090"
+URL = f"http://{HOST}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class Transcript:
         program, *words = shlex.split(self.command)
         if program != "tidegauge":
             raise ValueError(f"a transcript runs tidegauge, not {program}")
-        return [word.replace(URL, url) for word in words]
+        return [word.replace(HOST, url.removeprefix("http://")) for word in words]
 
 
 def read_transcript(text: str) -> Transcript:
