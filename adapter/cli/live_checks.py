@@ -192,7 +192,7 @@ class _Checker:
     def _look_at_all(self, view: QueryView, subject: Subject, entry: Entry) -> Iterable[Problem]:
         """Find the object with the most samples, where the rule does not say what is to be done with several."""
         promql = questions.every_object(subject, entry)
-        if not promql or subject.rule.policies.on_duplicates != "last":
+        if not promql or not answered.several_are_unsaid(view):
             return
         labels = questions.labels_of_objects(subject, entry)
         for sample in self.asking.samples(view.place, promql):

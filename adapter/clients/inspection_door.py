@@ -103,6 +103,10 @@ def _error_of(status: int, body: bytes) -> UpstreamError | NotOfferedError:
         return QueryRejected(text or f"HTTP status {status}", status=status, kind=str(said.get("errorType", "")))
     if status == requests.codes.unauthorized:
         return PrometheusUnavailable("the server asks for credentials (HTTP status 401)", kind="status")
+    if 300 <= status < 400:  # noqa: PLR2004 - the redirects of HTTP
+        return PrometheusUnavailable(
+            f"the server redirects (HTTP status {status}), which is not followed", kind="status"
+        )
     if said.get("errorType") == "timeout":
         return DeadlineExceeded(text)
     if status in _UNSUPPORTED:

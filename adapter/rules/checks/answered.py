@@ -148,8 +148,8 @@ def sample_problems(view: QueryView, plan: Plan, samples: Sequence[Sample]) -> I
                 f'no sample of the result says {plan.label}="{plan.names[0]}": {plan.promql}',
                 hint="group by (<<.GroupBy>>)",
             )
-        elif len(mine) > 1:
-            yield several_samples(view, len(mine), f"{plan.names[0]}", _differing(mine))
+        elif len(mine) > 1 and several_are_unsaid(view):
+            yield several_samples(view, len(mine), plan.names[0], _differing(mine))
 
 
 def nothing_now(view: QueryView, series: str) -> Iterator[Problem]:
@@ -161,12 +161,23 @@ def nothing_now(view: QueryView, series: str) -> Iterator[Problem]:
     )
 
 
+def several_are_unsaid(view: QueryView) -> bool:
+    """Say whether several samples for one object are left to the default, or refused."""
+    if view.subject is None:
+        return True
+    defaults = view.subject.file.model.defaults
+    said = view.subject.written.on_duplicates or (defaults.on_duplicates if defaults else None)
+    return said in (None, "error")
+
+
 def several_samples(view: QueryView, count: int, whose: str, labels: Sequence[str] = ()) -> Problem:
     """Return the problem of an object that has several samples, which differ in these labels."""
     differ = f", which differ in {', '.join(labels)}" if labels else ""
+    refused = view.subject is not None and view.subject.rule.policies.on_duplicates == "error"
     return view.place.problem(
         "live/several-samples",
-        f"the query returns {count} samples for {whose}{differ}; `onDuplicates` takes one",
+        f"the query returns {count} samples for {whose}{differ}; "
+        + ("`onDuplicates: error` refuses them" if refused else "the last of them is served"),
         hint="aggregate: sum(...) by (<<.GroupBy>>), or set onDuplicates",
     )
 
