@@ -81,7 +81,9 @@ class PrometheusClient:
             body, status = await incoming.body(), incoming.status
             return await _decoded(body, lambda: decode_query(body, asked_at_seconds=at_seconds, http_status=status))
 
-        return await self._call(self._bounded(QUERY_PATH, params), read, timeout)
+        # Not compressed: for 20 samples gzip costs Prometheus 0.4 ms of CPU, twice as much as the query itself.
+        call = Call(path=QUERY_PATH, params=params, max_bytes=self._options.max_answer_bytes, compressed=False)
+        return await self._call(call, read, timeout)
 
     async def metric_names(self, *selectors: str, start_seconds: float) -> Names:
         """Return the names of the metrics that any of the selectors takes; always by GET, the only method there.

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -62,6 +64,7 @@ class Call:
     params: tuple[tuple[str, str], ...] = ()
     may_post: bool = True
     max_bytes: int
+    compressed: bool = True
     unsupported: frozenset[int] = frozenset()
 
 
@@ -86,7 +89,7 @@ class Transport:
         self._clock = clock
         self._transport = transport
         self._address = Address(options.url, options.params)
-        self._headers = _headers(options)
+        self._headers = {compressed: _headers(options, compressed=compressed) for compressed in (False, True)}
         self._pool = Pool(self._http_client, credentials.now().context)
         self._takes_no_post: frozenset[str] = frozenset()  # paths
 
@@ -185,7 +188,7 @@ class Transport:
 
     def _request(self, call: Call, method: Verb, identity: Identity) -> httpx.Request:
         query = urlencode(call.params)
-        headers = list(self._headers)
+        headers = list(self._headers[call.compressed])
         if identity.authorization is not None:
             headers.append(("authorization", identity.authorization))
         extensions = {"sni_hostname": identity.server_name} if identity.server_name else {}
@@ -254,11 +257,11 @@ def open_transport(
     return Transport(options, credentials=credentials, observer=observer, clock=clock, transport=transport)
 
 
-def _headers(options: PrometheusOptions) -> tuple[tuple[str, str], ...]:
+def _headers(options: PrometheusOptions, *, compressed: bool) -> tuple[tuple[str, str], ...]:
     """Return the headers of every call; one that the options name takes the place of ours."""
     ours = (
         ("accept", "application/json"),
-        ("accept-encoding", "gzip"),
+        ("accept-encoding", "gzip" if compressed else "identity"),
         ("user-agent", f"tidegauge/{__version__}"),
     )
     theirs = {name.lower() for name, _ in options.headers}
@@ -273,8 +276,10 @@ def _words(error: BaseException) -> str:
         if isinstance(deeper, BaseExceptionGroup):
             deeper = deeper.exceptions[0]
             continue
-        if isinstance(deeper, OSError) and str(deeper):
+        if isinstance(deeper, (ssl.SSLError, socket.gaierror)):
             words = str(deeper)
+        elif isinstance(deeper, OSError) and deeper.errno:
+            words = os.strerror(deeper.errno)  # asyncio says "Connect call failed" for all of them
         deeper = deeper.__cause__ or deeper.__context__
     return words
 

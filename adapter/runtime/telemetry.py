@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import mul
 from typing import Final, Literal, TypeVar
 
 from prometheus_client import (
@@ -27,7 +29,7 @@ _AGES: Final = (0.5, 1.0, 2.5, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0)
 # prometheus-adapter's own: DefBuckets of the Go client.
 _GO_DEFAULT: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # custom-metrics-apiserver's own: 20 buckets from 1 s, each 1.364 times the one before.
-_FRESHNESS: Final = tuple(1.364**exponent for exponent in range(20))
+_FRESHNESS: Final = tuple(accumulate([1.364] * 19, mul, initial=1.0))
 
 _STATES: Final = ("closed", "open", "half-open")
 _GROUPS: Final = frozenset({"custom.metrics.k8s.io", "external.metrics.k8s.io", "metrics.k8s.io"})
@@ -64,8 +66,8 @@ METRICS: Final[tuple[OwnMetric, ...]] = (
     _counter(
         "tidegauge_backend_requests_total",
         ("backend", "path", "outcome"),
-        "HTTP requests to a Prometheus; the outcome is ok, rejected (400, 422), unsupported, cancelled, error (a bug) "
-        "or what failed: timeout, connection, unauthorized, redirect, status, unavailable (503), bad_answer, too_large.",
+        "HTTP requests to a Prometheus; the outcome is ok, rejected (400, 422), unsupported, cancelled, error (a bug), "
+        "timeout, connection, unauthorized, redirect, status, unavailable (503), bad_answer, too_large.",
     ),
     _histogram(
         "tidegauge_backend_request_duration_seconds",
@@ -81,7 +83,7 @@ METRICS: Final[tuple[OwnMetric, ...]] = (
     _gauge(
         "tidegauge_backend_breaker_state",
         ("backend", "state"),
-        "1 for the state that a Prometheus' breaker is in: closed (calls pass), open (calls fail at once), half-open.",
+        "Is 1 for the state of a Prometheus' breaker: closed (calls pass), open (none does), half-open (one does).",
     ),
     _counter(
         "tidegauge_backend_partial_answers_total",
