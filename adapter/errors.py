@@ -21,7 +21,7 @@
        |- ObjectsUnavailable      500  the objects cannot be listed
        `- DeadlineExceeded        504
 
-    ConfigError(ExceptionGroup-like: many Problems) lives in config.problems; it never reaches HTTP.
+    ConfigError (many Problems) lives in config.problems; it never reaches HTTP.
 
 Leaves carry plain facts and know nothing of HTTP: server.status maps classes to codes, and a test walks this tree.
 """
