@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,7 +87,10 @@ class Asked:
 
 
 async def ask(path: str, session: Session) -> Asked:
-    """Ask for a raw path through the server's own door, so that the answer is the one a client gets."""
+    """Ask for a raw path through the server's own door, so that the answer is the one a client gets.
+
+    What nobody expected is raised here, although the server makes an answer of it.
+    """
     runtime = session.runtime
     recorder = _Recorder(provider=runtime.provider)
     services = Services(
@@ -98,6 +102,8 @@ async def ask(path: str, session: Session) -> Asked:
         request_timeout_seconds=session.settings.request_timeout_seconds,
     )
     answer = await Gateway(services).answer(read_call(_scope(path)))
+    if recorder.fault is not None:
+        raise recorder.fault
     return Asked(
         path=path,
         status=answer.status,
@@ -118,6 +124,7 @@ class _Recorder:
     request: MetricRequest | None = None
     answer: CustomAnswer | ExternalAnswer | None = None
     error: AdapterError | None = None
+    fault: Exception | None = None
 
     @property
     def catalog(self) -> Catalog:
@@ -132,24 +139,29 @@ class _Recorder:
     async def custom_metric(self, request: CustomMetricRequest, *, deadline_seconds: float) -> CustomAnswer:
         """Pass a request on."""
         self.request = request
-        try:
+        with self._keeping_errors():
             answer = await self.provider.custom_metric(request, deadline_seconds=deadline_seconds, trail=self.trail)
-        except AdapterError as error:
-            self.error = error
-            raise
         self.answer = answer
         return answer
 
     async def external_metric(self, request: ExternalMetricRequest, *, deadline_seconds: float) -> ExternalAnswer:
         """Pass a request on."""
         self.request = request
-        try:
+        with self._keeping_errors():
             answer = await self.provider.external_metric(request, deadline_seconds=deadline_seconds, trail=self.trail)
+        self.answer = answer
+        return answer
+
+    @contextmanager
+    def _keeping_errors(self) -> Iterator[None]:
+        try:
+            yield
         except AdapterError as error:
             self.error = error
             raise
-        self.answer = answer
-        return answer
+        except Exception as fault:
+            self.fault = fault
+            raise
 
 
 def _scope(path: str) -> dict[str, Any]:
