@@ -45,6 +45,9 @@ T = TypeVar("T")
 # The shortest limit that a common proxy or web application firewall puts on a URL is 2,048 characters.
 LONGEST_GET_BYTES: Final = 2000
 
+# Over several periods of the HPA, and shorter than the 75 s after which nginx closes an idle connection itself.
+_KEEP_ALIVE_SECONDS: Final = 60.0
+
 
 class Observer(Protocol):
     """What the transport reports, once for each attempt."""
@@ -225,7 +228,9 @@ class Transport:
         return httpx.AsyncClient(
             verify=context,
             timeout=None,  # noqa: S113 - `call` has one deadline over everything
-            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
+            limits=httpx.Limits(
+                max_connections=most, max_keepalive_connections=most, keepalive_expiry=_KEEP_ALIVE_SECONDS
+            ),
             follow_redirects=False,
             transport=self._transport,
         )
@@ -243,18 +248,30 @@ def open_transport(
     Raises:
         ConfigError: the address, a header, or a file of the credentials cannot be used.
     """
+    _check_options(options)
+    # httpx logs the address of each request with its query, which may hold a secret.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    credentials = open_credentials(options)
+    try:
+        return Transport(options, credentials=credentials, observer=observer, clock=clock, transport=transport)
+    except (ImportError, ValueError) as error:  # httpx' words might repeat a proxy's password
+        names = "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY"
+        raise refusal(f"the proxies of the environment cannot be used ({names})", options.name) from error
+
+
+def _check_options(options: PrometheusOptions) -> None:
     fault = url_fault(options.url)
     if fault is not None:
         raise refusal(f"the address of Prometheus cannot be used: {fault}", options.name)
+    try:
+        Address(options.url, options.params).url("/", "")
+    except httpx.InvalidURL as error:
+        raise refusal("the address of Prometheus cannot be used: its host is no valid name", options.name) from error
     for name, value in options.headers:
         if not is_header_name(name):
             raise refusal(f"invalid header field name {quote(name[:50])}", options.name)
         if not is_header_value(value):
             raise refusal(f"invalid header field value for {quote(name)}", options.name)
-    # httpx logs the address of each request with its query, which may hold a secret.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    credentials = open_credentials(options)
-    return Transport(options, credentials=credentials, observer=observer, clock=clock, transport=transport)
 
 
 def _headers(options: PrometheusOptions, *, compressed: bool) -> tuple[tuple[str, str], ...]:

@@ -126,7 +126,7 @@ class Backend:
             PartialAnswer: data is missing from the answer, and the backend does not allow that.
             PrometheusUnavailable: there is no good answer.
         """
-        async with self._turn(deadline_seconds - self._clocks.monotonic()) as seconds:
+        async with self._turn("query", deadline_seconds - self._clocks.monotonic()) as seconds:
             answer, warnings = await self._client.query(promql, at_seconds=at_seconds, timeout_seconds=seconds)
         if warnings:
             self._observer.partial_answer(backend=self.name, refused=not self._partial_response_allowed)
@@ -141,12 +141,12 @@ class Backend:
             EndpointUnsupported: the server does not offer the label endpoints, or not for so long selectors.
             UpstreamError: there is no good answer.
         """
-        async with self._turn(_DISCOVERY_WAIT_SECONDS):
+        async with self._turn("metric_names", _DISCOVERY_WAIT_SECONDS):
             return await self._client.metric_names(*selectors, start_seconds=start_seconds)
 
     async def label_names(self, selector: str, *, start_seconds: float) -> Names:
         """Return the names of the labels of the series that a selector takes; raises what `metric_names` raises."""
-        async with self._turn(_DISCOVERY_WAIT_SECONDS):
+        async with self._turn("label_names", _DISCOVERY_WAIT_SECONDS):
             return await self._client.label_names(selector, start_seconds=start_seconds)
 
     async def series(self, selector: str, *, start_seconds: float) -> SeriesNames:
@@ -155,7 +155,7 @@ class Backend:
         Raises:
             UpstreamError: there is no good answer.
         """
-        async with self._turn(_DISCOVERY_WAIT_SECONDS):
+        async with self._turn("series", _DISCOVERY_WAIT_SECONDS):
             return await self._client.series(selector, start_seconds=start_seconds)
 
     async def label_endpoints_work(self) -> bool:
@@ -192,7 +192,7 @@ class Backend:
     # ---- one call
 
     @asynccontextmanager
-    async def _turn(self, seconds: float) -> AsyncIterator[float]:
+    async def _turn(self, endpoint: str, seconds: float) -> AsyncIterator[float]:
         """Wait for a turn and lend it, with the seconds that are left; the breaker and the state learn how it ends."""
         self._breaker.check()
         deadline = self._clocks.monotonic() + seconds
@@ -202,11 +202,11 @@ class Backend:
             with self._breaker.watch(seconds=left):
                 yield left
         except Exception as error:
-            self._failed(error)
+            self._failed(endpoint, error)
             raise
         else:
             self._last_success_seconds = self._clocks.wall()
-            self._label_endpoints.note(outcome_of(None))
+            self._label_endpoints.note(endpoint, outcome_of(None))
         finally:
             self._turns.release()
 
@@ -218,11 +218,11 @@ class Backend:
                     return
         raise PrometheusUnavailable("no turn for this call to Prometheus in time", kind="overloaded")
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, endpoint: str, error: Exception) -> None:
         outcome = outcome_of(error)
         if outcome not in _OURS:
             self._last_error = str(error)
-            self._label_endpoints.note(outcome)
+            self._label_endpoints.note(endpoint, outcome)
 
     def _breaker_changed(self, state: State) -> None:
         if state == "closed":
@@ -237,5 +237,5 @@ class Backend:
         return await self.metric_names(selector, start_seconds=self._clocks.wall() - _LOOK_BACK_SECONDS)
 
     async def _version(self) -> str | None:
-        async with self._turn(_DISCOVERY_WAIT_SECONDS):
+        async with self._turn("build_info", _DISCOVERY_WAIT_SECONDS):
             return await self._client.build_info()

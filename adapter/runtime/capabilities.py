@@ -20,6 +20,8 @@ NO_SERIES: Final = '{__name__="tidegauge:matches:nothing"}'
 # An upgrade of Prometheus is noticed within this time; a relist has one such cheap question at most.
 _VERSION_SECONDS: Final = 300.0
 
+_ANSWERED: Final = "answered"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Verdict:
@@ -50,14 +52,14 @@ class LabelEndpoints:
         self._lock = asyncio.Lock()
         self._changes = 0
         self._announced: bool | None = None
-        self._outcome = ""
+        self._outcomes: dict[str, str] = {}
         self.version: str | None = None
 
-    def note(self, outcome: str) -> None:
-        """Note how a call ended; a change in that may mean another server behind the same address."""
-        if outcome != self._outcome:
-            self._outcome = outcome
+    def note(self, endpoint: str, outcome: str) -> None:
+        """Note how a call of an endpoint ended; another end than before may mean another server at the same address."""
+        if outcome != self._outcomes.get(endpoint, _ANSWERED):
             self._changes += 1
+        self._outcomes[endpoint] = outcome
 
     async def work(self) -> bool:
         """Say whether the label endpoints can be used now; callers at the same time share one proof.
@@ -114,4 +116,4 @@ def outcome_of(error: BaseException | None) -> str:
         case EndpointUnsupported(status=status):
             return f"unsupported {status}"
         case _:
-            return "answered"
+            return _ANSWERED

@@ -8,7 +8,8 @@ import httpx
 import pytest
 from rig.fake_prometheus import NAMES, VECTOR, FakePrometheus, always, answer, form, in_turn
 
-from adapter.clients.transport import EndpointUnsupported
+from adapter.clients.prometheus import open_client
+from adapter.clients.transport import EndpointUnsupported, PrometheusOptions
 from adapter.config.problems import ConfigError
 from adapter.errors import PrometheusUnavailable
 
@@ -211,6 +212,7 @@ async def test_one_connection_error_is_forgiven() -> None:
 BAD_OPTIONS = [
     ({"url": "prom:9090"}, "the address of Prometheus cannot be used"),
     ({"url": "ftp://prom"}, "must begin with http"),
+    ({"url": "http://prom\u2603\u3002"}, "its host is no valid name"),
     ({"headers": (('"Authorization', "x"),)}, r'invalid header field name "\\"Authorization"'),
     ({"headers": (("a", "x\r\nb: c"),)}, "invalid header field value"),
     ({"client_cert_file": "/cert"}, "together or not at all"),
@@ -226,3 +228,14 @@ async def test_options_are_checked_at_the_start(options: dict[str, object], text
         always(VECTOR).client(**options)
 
     assert re.search(text, caught.value.problems[0].message)
+
+
+async def test_the_environment_s_proxies_are_checked_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that cannot be used ends the start, without its password."""
+    monkeypatch.setenv("ALL_PROXY", "gopher://me:s3cret@proxy")
+
+    with pytest.raises(ConfigError) as caught:
+        open_client(PrometheusOptions(), observer=FakePrometheus(always(VECTOR)).reports, clock=lambda: 0.0)
+
+    assert "ALL_PROXY" in caught.value.problems[0].message
+    assert "s3cret" not in caught.value.problems[0].message

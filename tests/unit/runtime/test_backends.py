@@ -256,6 +256,24 @@ async def test_a_proof_is_remembered(handler: Callable[..., httpx.Response]) -> 
     assert backend.state.version == "2.42.0"
 
 
+async def test_a_proof_survives_the_other_endpoints() -> None:
+    """A server without label endpoints answers others well, which changes nothing about that."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if "series" in request.url.path:
+            return answer({"status": "success", "data": []})
+        return labels(status=404)(request)
+
+    bench = Bench(handler)
+    backend = bench.backend()
+    await backend.label_endpoints_work()
+    await backend.series("up", start_seconds=0)
+    asked = len(bench.prometheus.requests)
+
+    assert await backend.label_endpoints_work() is False
+    assert len(bench.prometheus.requests) == asked
+
+
 async def test_an_empty_server_proves_nothing() -> None:
     """A server without any series is asked again, and believed when it has some."""
     bench = Bench(labels(anything=[]))
