@@ -41,6 +41,12 @@ class Report:
     problems: Sequence[Problem]
     not_asked: str = ""
 
+    @property
+    def files(self) -> int:
+        """Return how many files were looked at, those included of which nothing could be read."""
+        named = (one.location.file for one in self.loaded.problems)
+        return len({*named, *(one.source.file for one in self.loaded.files)})
+
     def count(self, severity: Severity) -> int:
         """Return how many problems of this severity there are."""
         return sum(one.severity is severity for one in self.problems)
@@ -112,7 +118,9 @@ def _write_text(report: Report, streams: Streams) -> None:
 
 def summary(report: Report) -> str:
     """Return how much there is and how much of it is wrong, in one line."""
-    size = f"{plural(len(report.loaded.files), 'file')}, {plural(len(report.rulebook.rules), 'usable rule')}"
+    size = f"{plural(report.files, 'file')}, {plural(len(report.rulebook.rules), 'usable rule')}"
+    if report.rulebook.resource:
+        size += " and resource rules"
     counts = [plural(count, name) for name, severity in _NAMES if (count := report.count(severity))]
     return f"{size}: {', '.join(counts) or 'no problems'}"
 
@@ -139,7 +147,7 @@ def json_document(report: Report) -> dict[str, Any]:
     return {
         "problems": to_json(report.problems),
         "summary": {
-            "files": len(report.loaded.files),
+            "files": report.files,
             "rules": len(report.rulebook.rules),
             "errors": report.count(Severity.ERROR),
             "warnings": report.count(Severity.WARNING),
