@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from adapter.config.codes import CODES as CONFIG_CODES
 from adapter.config.codes import CodeInfo
 from adapter.config.problems import Severity
 
@@ -327,4 +328,33 @@ CODES: Final[Mapping[str, CodeInfo]] = {
         "The server does not narrow them by selector, so discovery reads whole series.",
         "Use a server or proxy that supports match[] there.",
     ),
+    # ---- what else can end a start
+    "file/objects": _error(
+        "objects file cannot be read",
+        "The file stands in for the cluster; without it no request can be answered.",
+        "Give ordinary Kubernetes manifests, several YAML documents or a list.",
+    ),
+    "backend/several": _error(
+        "several backends",
+        "One server is asked, and nothing says which of them.",
+        "Give --prometheus-url, or keep one entry.",
+    ),
+    "backend/credentials": _error(
+        "credentials cannot be used",
+        "Without certificates and token that can be read no question would be answered.",
+        "Give PEM files with keys that have no password, and a token file that holds one token.",
+    ),
+    "serve/tls": _error(
+        "certificate cannot be used",
+        "The API server speaks HTTPS only.",
+        "Give --tls-cert-file and --tls-private-key-file, or a --cert-dir that can be written.",
+    ),
+    "serve/bind-address": _error(
+        "address cannot be listened on",
+        "Nothing can be served at an address that is none of this machine's.",
+        "Write an address of the machine; 0.0.0.0 or :: stand for all.",
+    ),
 }
+
+# Every code there is, those of reading files included.
+ALL_CODES: Final[Mapping[str, CodeInfo]] = {**CONFIG_CODES, **CODES}
