@@ -149,7 +149,7 @@ def open_checking_connection(options: PrometheusOptions, *, clock: Callable[[], 
     """
     credentials = open_credentials(options)
     parts = urlsplit(options.url)
-    path = normpath(f"/{parts.path}").rstrip("/")  # as Go's path.Join does
+    path = ("/" + normpath(f"/{parts.path}").lstrip("/")).rstrip("/")  # as Go's path.Join does
     url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
     session = requests.Session()
     session.headers.update(_joined(options.headers))

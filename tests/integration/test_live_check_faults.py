@@ -294,6 +294,23 @@ def test_the_session_says_who_we_are(stub: Stub, tmp_path: Path, monkeypatch: py
         assert (headers["authorization"], headers["x-scope-orgid"]) == (basic, "team")
 
 
+ADDRESSES = [
+    ("http://prom:9090", "http://prom:9090"),
+    ("http://me:secret@prom:9090/", "http://prom:9090"),
+    ("http://prom//a/../b/", "http://prom/b"),
+    ("https://prom/mimir/prometheus/?token=secret", "https://prom/mimir/prometheus"),
+]
+
+
+@pytest.mark.parametrize(("given", "shown"), ADDRESSES)
+def test_the_address_is_shown_without_its_secrets(given: str, shown: str) -> None:
+    """What a problem names as the server is its address as it is asked, and nobody's password."""
+    connection = open_checking_connection(PrometheusOptions(url=given), clock=time.monotonic)
+
+    assert connection.server == shown
+    connection.close()
+
+
 def test_a_token_comes_from_its_file(stub: Stub, tmp_path: Path) -> None:
     """The bearer token is read from its file, without the newline that editors leave there."""
     (tmp_path / "token").write_text("abc\n")
