@@ -23,7 +23,7 @@ from adapter.rules.catalog import Claims, Entry, build_catalog, claims_of
 from adapter.rules.checks import answered, discovered, questions
 from adapter.rules.checks.between import overlaps
 from adapter.rules.checks.rendering import QueryView, view_of
-from adapter.rules.checks.subject import Place, Subject, subjects_of
+from adapter.rules.checks.subject import Place, Subject, shown_query, subjects_of
 from adapter.rules.checks.values import metrics_said
 from adapter.rules.codes import CODES
 from adapter.rules.query import Plan, plan_custom, plan_external
@@ -176,7 +176,7 @@ class _Checker:
                 view.place, lambda: asking.connection.samples(plan.promql, at_seconds=asking.at_seconds)
             )
         except QueryRejected as error:
-            message = f"the server says: {error}; the query was {plan.promql}"
+            message = f"the server says: {error}; the query was {shown_query(plan.promql)}"
             self._found([view.place.problem("live/query-rejected", message, hint="correct the query")])
             return None
         except NoVectorError as error:

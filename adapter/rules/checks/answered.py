@@ -15,7 +15,7 @@ from adapter.promql.model import Sample
 from adapter.rules.checks import tree
 from adapter.rules.checks.query import object_label_lost
 from adapter.rules.checks.rendering import QueryView
-from adapter.rules.checks.subject import excerpt
+from adapter.rules.checks.subject import excerpt, shown_query
 from adapter.rules.checks.values import is_past_counters, is_rated
 from adapter.rules.query import Plan
 
@@ -137,7 +137,7 @@ def sample_problems(view: QueryView, plan: Plan, samples: Sequence[Sample]) -> I
         whose = f'{plan.label}="{plan.names[0]}"' if plan.names else plan.series or "it"
         yield view.place.problem(
             "live/no-value",
-            f"there are series for {whose}, and the query returns nothing: {plan.promql}",
+            f"there are series for {whose}, and the query returns nothing: {shown_query(plan.promql)}",
             hint="look at the range, at the matchers, and at what is joined",
         )
     elif plan.label:
@@ -145,7 +145,7 @@ def sample_problems(view: QueryView, plan: Plan, samples: Sequence[Sample]) -> I
         if not mine and not any(object_label_lost(view)):
             yield view.place.problem(
                 "live/result-without-label",
-                f'no sample of the result says {plan.label}="{plan.names[0]}": {plan.promql}',
+                f'no sample of the result says {plan.label}="{plan.names[0]}": {shown_query(plan.promql)}',
                 hint="group by (<<.GroupBy>>)",
             )
         elif len(mine) > 1 and several_are_unsaid(view):

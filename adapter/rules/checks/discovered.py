@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from adapter.config.problems import Problem
 from adapter.kube.resources import Kind
 from adapter.promql.matchers import is_legacy_label_name, is_legacy_metric_name
-from adapter.rules.catalog import Catalog, Entry, Overlap
+from adapter.rules.catalog import Catalog, Entry
 from adapter.rules.checks.rendering import namespace_label_of
 from adapter.rules.checks.selector import names_anything
 from adapter.rules.checks.subject import Subject, names_namespaces
@@ -143,41 +143,48 @@ def many_series(subject: Subject, series: int, metrics: int) -> Iterator[Problem
 
 
 def overlaps(catalog: Catalog, subjects: Sequence[Subject], reported: frozenset[str]) -> Iterator[Problem]:
-    """Find metrics that several series claim; rules in `reported` are known to overlap from their files."""
-    by_rule = {subject.rule.id: subject for subject in subjects}
-    said: dict[tuple[str, str], list[Overlap]] = {}
+    """Find metrics that several series claim, by the rule that wins; rules in `reported` overlap by their files."""
+    found: dict[str, list[tuple[Entry, Entry]]] = {}
     for overlap in catalog.overlaps:
-        for loser in overlap.losers:
-            if overlap.winner.rule.id not in reported or loser.rule.id == overlap.winner.rule.id:
-                said.setdefault((overlap.winner.rule.id, loser.rule.id), []).append(overlap)
-    for (winner, loser_id), found in said.items():
-        subject = by_rule.get(winner)
-        if subject is not None:
-            yield _overlap_problem(subject, loser_id, found)
+        winner = overlap.winner
+        claims = ((winner, loser) for loser in overlap.losers if _matters(winner, loser, reported))
+        found.setdefault(winner.rule.id, []).extend(claims)
+    for subject in subjects:
+        if mine := found.get(subject.rule.id):
+            yield _overlap_problem(subject, mine)
 
 
-def _overlap_problem(subject: Subject, loser_id: str, found: Sequence[Overlap]) -> Problem:
-    first = found[0]
-    other = next(one for one in first.losers if one.rule.id == loser_id)
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    if other.rule.id == subject.rule.id:
-        why = f"{_source(other)} and {_source(first.winner)} of this rule"
-    else:
-        why = f"{_source(other)} of rule {other.rule.id} ({other.rule.place}) and {_source(first.winner)} of this one"
+def _matters(winner: Entry, loser: Entry, reported: frozenset[str]) -> bool:
+    """Say whether it makes a difference who wins, and whether nobody has said so yet."""
+    if winner.rule.id == loser.rule.id:
+        return winner.rule.query is not None and "Series" in winner.rule.query.fields
+    return winner.rule.id not in reported
+
+
+def _overlap_problem(subject: Subject, claims: Sequence[tuple[Entry, Entry]]) -> Problem:
+    winner, loser = min(claims, key=lambda claim: claim[0].kind is not None and claim[0].kind.plural == "namespaces")
+    metrics = {(one.metric, one.kind) for one, _ in claims}
+    rules = {one.rule.id for _, one in claims} - {loser.rule.id}
+    what = f'the metric "{winner.metric}"{_of_kind(winner)}{_and_more(len(metrics) - 1, "metrics")}'
+    others = f"{_source(subject, loser)}{_and_more(len(rules), 'rules')}"
     return subject.place.problem(
         "live/overlap",
-        f'the metric "{first.winner.metric}"{_of_kind(first.winner)}{more} is claimed by {why}; the last is served',
+        f"{what} is claimed by {winner.series or 'this rule'} and by {others}; this one is served",
         hint="narrow the filters, or rename one of them",
     )
 
 
-def _source(entry: Entry) -> str:
-    what = entry.series or entry.rule.series_queries[0]
-    return f"{what} by {entry.label}" if entry.label else what
+def _source(subject: Subject, entry: Entry) -> str:
+    series = entry.series or "the query"
+    return f"{series} of rule {entry.rule.id} ({entry.rule.place})" if entry.rule.id != subject.rule.id else series
 
 
 def _of_kind(entry: Entry) -> str:
     return f" of {entry.kind.group_resource}" if entry.kind else ""
+
+
+def _and_more(count: int, what: str) -> str:
+    return f" (and {count} more {what.removesuffix('s') if count == 1 else what})" if count > 0 else ""
 
 
 def utf8_names(subject: Subject, version: str | None) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from adapter.rules.rule import Rule, Rulebook
 
 Path = tuple[str | int, ...]
 
+_SHOWN_CHARACTERS = 500  # six lines of a terminal
 _NAMESPACES = frozenset({"namespace", "namespaces"})
 
 
@@ -114,6 +115,12 @@ def _literal_name(matcher: LabelMatcher) -> str:
 def names_namespaces(resource: GroupResource) -> bool:
     """Say whether a resource is the namespaces, in singular or plural."""
     return resource.resource.lower() in _NAMESPACES and not resource.group
+
+
+def shown_query(promql: str) -> str:
+    """Return a query as a message repeats it: on one line, and not without end."""
+    one_line = " ".join(promql.split())
+    return one_line if len(one_line) <= _SHOWN_CHARACTERS else one_line[: _SHOWN_CHARACTERS - 1] + "…"
 
 
 def excerpt(text: str, needle: str) -> tuple[int, int | None]:

@@ -193,8 +193,8 @@ def test_overlapping_series_are_named_with_their_rules(tmp_path: Path) -> None:
     (found,) = overlaps(TWO, [HITS], tmp_path)
 
     assert (found.code, found.rule) == ("live/overlap", "rules[1]")
-    assert "hits_total by" in found.message
-    assert "of rule rules[0]" in found.message
+    assert 'the metric "hits" of pods (and 1 more metric) is claimed by hits_total' in found.message
+    assert "hits_total of rule rules[0]" in found.message
 
 
 def test_overlaps_that_the_files_show_are_not_said_twice(tmp_path: Path) -> None:
@@ -208,4 +208,11 @@ def test_two_series_of_one_rule_can_claim_one_metric(tmp_path: Path) -> None:
 
     (found,) = overlaps(text, [HITS, HITS.replace("hits", "misses")], tmp_path)
 
-    assert "of this rule" in found.message
+    assert "by misses_total and by hits_total; this one is served" in found.message
+
+
+def test_series_that_the_query_does_not_ask_for_claim_nothing(tmp_path: Path) -> None:
+    """Where the query names its metrics itself, it makes no difference which series was discovered."""
+    text = rule("seriesQuery: '{__name__=~\".*_total\"}'", PODS, "name: {as: x}", "metricsQuery: a{<<.LabelMatchers>>}")
+
+    assert overlaps(text, [HITS, HITS.replace("hits", "misses")], tmp_path) == []
