@@ -18,6 +18,8 @@
        |- QueryRejected           500  Prometheus understood the request and refused it (400, 422)
        |- PartialAnswer           500  an answer with warnings: some of the data is missing
        |- UnusableResult          500  an answer that the rule's policy refuses, or of an unexpected type
+       |- UnexpectedResultType    500  a matrix where an external metric wants samples
+       |- ReferenceDefect         500  an error of prometheus-adapter's that --compat=strict gives back
        |- ObjectsUnavailable      500  the objects cannot be listed
        `- DeadlineExceeded        504
 
@@ -149,6 +151,17 @@ class PartialAnswer(UpstreamError):
 
 class UnusableResult(UpstreamError):
     """An answer that a rule's policy refuses, or of a type that cannot be served; names the rule."""
+
+
+class UnexpectedResultType(UpstreamError):
+    """A result of a type that no external metric can be made of; the text is prometheus-adapter's."""
+
+    def __init__(self) -> None:
+        super().__init__("encountered an unexpected query result type")
+
+
+class ReferenceDefect(UpstreamError):
+    """An error that prometheus-adapter gives where nothing is wrong, given back under --compat=strict."""
 
 
 class ObjectsUnavailable(UpstreamError):

@@ -17,8 +17,8 @@ from adapter.rules.catalog import Catalog
 from adapter.rules.requests import CustomMetricRequest, ExternalMetricRequest, MetricRequest
 from adapter.rules.trail import Step, Trail
 from adapter.runtime.provider import Groups, Provider
-from adapter.server.app import Gateway, Services
 from adapter.server.calls import read_call
+from adapter.server.gateway import Gateway, Services
 
 # The codes below this one are answers, all others are errors.
 _FIRST_ERROR = 400

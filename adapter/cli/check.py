@@ -17,13 +17,12 @@ from adapter.config.load import Loaded
 from adapter.config.problems import Problem, Severity
 from adapter.config.report import to_github, to_json, to_sarif
 from adapter.config.settings import Settings
-from adapter.kube.resources import Kinds, kubernetes_kinds
+from adapter.kube.resources import kubernetes_kinds
 from adapter.rules.checks import static_problems
 from adapter.rules.codes import CODES
-from adapter.rules.compile import Compiled, Terms, compile_rules
-from adapter.rules.rule import Compat, Rulebook
+from adapter.rules.rule import Rulebook
 from adapter.runtime.clock import Clocks
-from adapter.runtime.wiring import Rules, open_runtime, read_objects, read_rules
+from adapter.runtime.wiring import open_runtime, read_objects, read_rules
 
 EXIT_GOOD = 0
 EXIT_WARNINGS = 1
@@ -72,7 +71,7 @@ async def _report(settings: Settings) -> Report:
     environment = dict(os.environ)
     objects = read_objects(settings, kinds=kubernetes_kinds(), clocks=Clocks(), telemetry=None)
     rules = read_rules(settings, kinds=objects.kinds, environment=environment)
-    loaded, compiled = _with_partial_files(rules, settings, objects.kinds)
+    loaded, compiled = rules.loaded, rules.compiled
     found = [*compiled.problems, *static_problems(compiled.rulebook, loaded, objects.kinds)]
     found = [one for one in found if not _is_consequence(one, rules.loaded)]
     report = Report(loaded=loaded, rulebook=compiled.rulebook, problems=in_order(found))
@@ -86,18 +85,6 @@ async def _report(settings: Settings) -> Report:
         live = await live_problems(runtime)
     away = any(one.code == _UNREACHABLE for one in live)
     return replace(report, problems=in_order([*found, *live]), not_asked="it gave no answer" if away else "")
-
-
-def _with_partial_files(rules: Rules, settings: Settings, kinds: Kinds) -> tuple[Loaded, Compiled]:
-    """Return the rules with those of files that have errors, as far as these can be read; serving never uses them."""
-    loaded = rules.loaded
-    if not loaded.partial:
-        return loaded, rules.compiled
-    everything = Loaded(files=(*loaded.files, *loaded.partial), problems=loaded.problems)
-    compat, ttl = Compat(settings.compat), settings.cache_ttl_seconds
-    terms = Terms(kinds=kinds, compat=compat, cache_ttl_seconds=ttl, backend=rules.choice.name)
-    compiled = compile_rules(everything, terms)
-    return everything, replace(compiled, problems=(*compiled.problems, *rules.choice.problems))
 
 
 def _is_consequence(problem: Problem, loaded: Loaded) -> bool:

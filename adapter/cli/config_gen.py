@@ -18,8 +18,7 @@ rules:
 """
 
 _CONTAINER_RULE = """\
-- id: {id}
-  seriesQuery: '{{__name__=~"^container_.*",container!="POD",namespace!="",pod!=""}}'
+- seriesQuery: '{{__name__=~"^container_.*",container!="POD",namespace!="",pod!=""}}'
   seriesFilters: {filters}
   resources:
     overrides:
@@ -30,8 +29,7 @@ _CONTAINER_RULE = """\
 """
 
 _OTHER_RULE = """\
-- id: {id}
-  seriesQuery: '{{{prefix}namespace!="",__name__!~"^container_.*"}}'
+- seriesQuery: '{{{prefix}namespace!="",__name__!~"^container_.*"}}'
   seriesFilters: {filters}
   resources: {{template: "{prefix}<<.Resource>>"}}
   name: {{matches: '{matches}', as: ""}}
@@ -66,14 +64,14 @@ _CONTAINER_RATE = 'sum(rate(<<.Series>>{{<<.LabelMatchers>>,container!="POD"}}[{
 _SUM = "sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)"
 _RATE = "sum(rate(<<.Series>>{{<<.LabelMatchers>>}}[{window}])) by (<<.GroupBy>>)"
 
-# Shape, id, the series filter, what of the name stays, and the query.
+# Shape, the series filter, what of the name stays, and the query.
 _RULES = (
-    (_CONTAINER_RULE, "container-seconds", "", "^container_(.*)_seconds_total$", _CONTAINER_RATE),
-    (_CONTAINER_RULE, "container-totals", "^container_.*_seconds_total$", "^container_(.*)_total$", _CONTAINER_RATE),
-    (_CONTAINER_RULE, "container-gauges", "^container_.*_total$", "^container_(.*)$", _CONTAINER_SUM),
-    (_OTHER_RULE, "gauges", ".*_total$", "", _SUM),
-    (_OTHER_RULE, "totals", ".*_seconds_total", "^(.*)_total$", _RATE),
-    (_OTHER_RULE, "seconds", "", "^(.*)_seconds_total$", _RATE),
+    (_CONTAINER_RULE, "", "^container_(.*)_seconds_total$", _CONTAINER_RATE),
+    (_CONTAINER_RULE, "^container_.*_seconds_total$", "^container_(.*)_total$", _CONTAINER_RATE),
+    (_CONTAINER_RULE, "^container_.*_total$", "^container_(.*)$", _CONTAINER_SUM),
+    (_OTHER_RULE, ".*_total$", "", _SUM),
+    (_OTHER_RULE, ".*_seconds_total", "^(.*)_total$", _RATE),
+    (_OTHER_RULE, "", "^(.*)_seconds_total$", _RATE),
 )
 
 
@@ -92,13 +90,12 @@ def default_rules(*, rate_interval: str, label_prefix: str) -> str:
     _check(rate_interval, label_prefix)
     rules = [
         shape.format(
-            id=name,
             prefix=label_prefix,
             filters=f"[{{isNot: '{without}'}}]" if without else "[]",
             matches=matches,
             query=query.format(window=rate_interval) if query in (_CONTAINER_RATE, _RATE) else query,
         )
-        for shape, name, without, matches, query in _RULES
+        for shape, without, matches, query in _RULES
     ]
     resource_rules = _RESOURCE_RULES.format(window=rate_interval, prefix=label_prefix)
     return "".join([_HEAD, *rules, resource_rules])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ EXIT_NOBODY_READS = 141  # 128 + SIGPIPE
 
 _DEBUG = "--debug"
 _HELP = ("-h", "--help")
+_NO_SENTENCE = ("-", "/", "http://", "https://")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 
 
@@ -69,7 +71,19 @@ def _dispatch(words: Sequence[str]) -> int:
     if not words:
         run_command(["--help"])
         return EXIT_USAGE
-    return run_command(words)
+    return run_command(_unquoted(words))
+
+
+def _unquoted(words: Sequence[str]) -> Sequence[str]:
+    """Take a request apart that was quoted whole, as the shell wants for its `*`: 'pods/* rps -n shop'."""
+    match words:
+        case ["explain" | "get" as command, request, *rest] if " " in request and not request.startswith(_NO_SENTENCE):
+            try:
+                return [command, *shlex.split(request), *rest]
+            except ValueError:  # a quote without its partner: the command says what it thinks of the request
+                return words
+        case _:
+            return words
 
 
 def _write_no_more() -> None:

@@ -15,7 +15,8 @@ from adapter.config.problems import ConfigError, Problem, Severity
 from adapter.config.report import problem_text
 from adapter.config.settings import Settings, help_text, parse_flags
 from adapter.runtime.wiring import Runtime, open_runtime
-from adapter.server.app import Services, build_app
+from adapter.server.app import build_app
+from adapter.server.gateway import Services
 from adapter.server.operations import Shutdown
 from adapter.server.serve import ServeOptions, check_bind
 from adapter.server.serve import serve as serve_app

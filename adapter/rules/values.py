@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from adapter.errors import UnusableResult
+from adapter.errors import UnexpectedResultType, UnusableResult
 from adapter.kube.quantity import MILLI_LIMIT
 from adapter.promql.model import OtherResult, QueryAnswer, Sample, Scalar, Vector
 from adapter.rules.query import Plan
@@ -68,6 +68,7 @@ def external_values(plan: Plan, answer: QueryAnswer) -> DecidedExternal:
     """Return one item for each sample with a usable value.
 
     Raises:
+        UnexpectedResultType: the answer is a matrix.
         UnusableResult: the answer is neither a vector nor a scalar, or the rule's policy refuses it.
     """
     notes: list[Note] = []
@@ -77,8 +78,10 @@ def external_values(plan: Plan, answer: QueryAnswer) -> DecidedExternal:
             found = [(sample, sample.labels) for sample in samples]
         case Scalar(value=value, timestamp_seconds=at):
             found = [(Sample(labels={}, value=value, timestamp_seconds=at), None)]
+        case OtherResult(kind="matrix"):
+            raise UnexpectedResultType
         case OtherResult(kind=kind):
-            raise UnusableResult(f"rule {plan.rule.id}: encountered an unexpected query result type {kind}")
+            raise UnusableResult(f"rule {plan.rule.id}: the query returns a {kind}, not an instant vector")
     values = []
     for sample, labels in found:
         number = _number(plan.rule, "", [sample], notes)

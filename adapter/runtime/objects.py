@@ -121,8 +121,9 @@ class FileObjects:
         try:
             manifests = read_manifests(self._text(), self._base)
         except (OSError, ValueError) as error:
-            self.problems = (f"{self._path}: {error}",)
-            log.error("objects file not read, the last good objects stay: %s", error)  # noqa: TRY400 - the text says it all
+            text = " ".join(str(error).split())
+            self.problems = (f"{self._path}: {text}",)
+            log.error("objects file not read, the last good objects stay: %s", text)  # noqa: TRY400 - the text says it all
             self._report(ok=False)
             return
         self._index = _index_of(manifests, self._base)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from adapter.errors import AdapterError, DeadlineExceeded, Forbidden, MetricNotFound, QueryRejected
+from adapter.errors import AdapterError, DeadlineExceeded, Forbidden, MetricNotFound, QueryRejected, ReferenceDefect
 from adapter.kube.documents import ExternalItem, MetricItem
 from adapter.kube.resources import Kind, Kinds
+from adapter.kube.selectors import Op, Selector
 from adapter.promql.ast import range_seconds_of
 from adapter.promql.model import QueryAnswer
 from adapter.rules.answers import CustomAnswer, ExternalAnswer
@@ -119,6 +120,7 @@ class Provider:
             )
             cached = await self._fetch(plan, trail)
             values = self._object_values(plan, cached, subject, request, trail)
+            self._check_strictly(request.metric_selector, values)
         items = tuple(
             self._metric_item(subject, name, values[name], cached) for name in subject.names if name in values
         )
@@ -235,9 +237,8 @@ class Provider:
                 return (name,)
             case BySelector(selector=selector):
                 names = await self.objects.names(kind, request.namespace, selector)
-                trail.note(
-                    "objects", f'"{selector}" picks {len(names)} {kind.plural}', ok=bool(names), names=list(names)
-                )
+                picked = f'"{selector}" picks' if selector else "no selector: all"
+                trail.note("objects", f"{picked} {len(names)} {kind.plural}", ok=bool(names), names=list(names))
                 return names
 
     def _allowed_names(
@@ -267,10 +268,16 @@ class Provider:
         """Return a reason for the end of an error text; prometheus-adapter gives none."""
         return "" if self.compat is Compat.STRICT else text
 
+    def _check_strictly(self, selector: Selector, values: Mapping[str, Value]) -> None:
+        """Refuse, under strict, to write `!=` into an answer: prometheus-adapter cannot once there is a value."""
+        written = any(one.op is Op.NOT_EQUALS for one in selector.requirements)
+        if self.compat is Compat.STRICT and written and values:
+            raise ReferenceDefect('"!=" is not a valid label selector operator')
+
     # ---- the query and its answer
 
     async def _fetch(self, plan: Plan, trail: Trail) -> Cached:
-        trail.note("query", "the query that is sent", promql=plan.promql, series=plan.series)
+        trail.note("query", "the query that is sent", promql=plan.promql, series=plan.series, label=plan.label)
 
         async def fetch() -> tuple[QueryAnswer, int | None]:
             answer = await self.backend.query(

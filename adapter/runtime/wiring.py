@@ -7,7 +7,7 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapter.clients.prometheus import PrometheusClient, open_client
 from adapter.config.load import Loaded, load_rules
@@ -53,7 +53,9 @@ class Runtime:
 
 def read_rules(settings: Settings, *, kinds: Kinds, environment: dict[str, str]) -> Rules:
     """Return the rules that the settings name, with every problem of the files; raises nothing for their content."""
-    loaded = load_rules(settings.config, environment)
+    read = load_rules(settings.config, environment)
+    # A file with an error cannot serve, and what can be read of it may have further problems: all are told at once.
+    loaded = replace(read, files=(*read.files, *read.partial), partial=())
     choice = choose_backend(settings, loaded)
     terms = Terms(
         kinds=kinds, compat=Compat(settings.compat), cache_ttl_seconds=settings.cache_ttl_seconds, backend=choice.name
@@ -78,7 +80,7 @@ def read_objects(settings: Settings, *, kinds: Kinds, clocks: Clocks, telemetry:
         problem = Problem(
             code="file/objects",
             severity=Severity.ERROR,
-            message=f"the objects file cannot be read: {error}",
+            message=f"the objects file cannot be read: {' '.join(str(error).split())}",
             location=Location(file=settings.objects_file),
             hint="--objects-file takes ordinary Kubernetes manifests, several YAML documents",
         )

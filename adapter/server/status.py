@@ -75,7 +75,9 @@ TABLE: Mapping[type[errors.AdapterError], Row] = {
     errors.PrometheusUnavailable: _UNFETCHED,
     errors.QueryRejected: _UNFETCHED,
     errors.PartialAnswer: _UNFETCHED,
-    errors.UnusableResult: _internal(str),
+    errors.UnusableResult: _internal(lambda error: f"unable to fetch metrics: {error}"),
+    errors.UnexpectedResultType: Row(code=500, reason=""),
+    errors.ReferenceDefect: Row(code=500, reason=""),
     errors.ObjectsUnavailable: _UNLISTED,
     errors.DeadlineExceeded: Row(code=504, reason="Timeout", message=lambda _error: _TIMEOUT, details=_empty),
 }

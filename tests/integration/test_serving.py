@@ -21,7 +21,8 @@ from adapter.config.problems import ConfigError
 from adapter.rules.answers import CustomAnswer, ExternalAnswer
 from adapter.rules.catalog import Catalog
 from adapter.rules.requests import CustomMetricRequest, ExternalMetricRequest
-from adapter.server.app import Services, build_app
+from adapter.server.app import build_app
+from adapter.server.gateway import Services
 from adapter.server.operations import Shutdown
 from adapter.server.serve import ServeOptions, open_listener, serve
 from adapter.server.tls import TlsOptions, server_tls

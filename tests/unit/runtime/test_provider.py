@@ -16,6 +16,7 @@ from adapter.errors import (
     ObjectsUnavailable,
     PrometheusUnavailable,
     QueryRejected,
+    ReferenceDefect,
     UnsupportedSelector,
 )
 from adapter.kube.resources import Kind, Kinds, parse_group_resource
@@ -218,6 +219,22 @@ async def test_strict_gives_no_reason(tmp_path: Path) -> None:
         await rig.custom("ns pods a load")
 
     assert str(caught.value) == "the server could not find the metric load for pods a"
+
+
+async def test_strict_cannot_write_an_inequality(tmp_path: Path) -> None:
+    """Under strict a value selected by `!=` is prometheus-adapter's error; nothing to write is no error there."""
+    rig = await started(tmp_path, compat=Compat.STRICT)
+    fixed = await started(tmp_path)
+    query = 'load{code!="200",namespace="ns",pod="a"}[5m]'
+    with pytest.raises(MetricNotFound):
+        await rig.custom("ns pods a load  code!=200")
+    for one in (rig, fixed):
+        one.says(query, a=1.0)
+        one.clock.now += 11.0
+
+    with pytest.raises(ReferenceDefect, match='"!=" is not a valid label selector operator'):
+        await rig.custom("ns pods a load  code!=200")
+    assert await fixed.custom("ns pods a load  code!=200") == {"a": 1000}
 
 
 @pytest.mark.parametrize("path", ["ns gadgets.example.com g load", "- gadgets.example.com g load"])

@@ -8,7 +8,8 @@ import httpx
 import pytest
 from server_fakes import AUDIT_ID, NOW, Ask, FakeHealth, FakeProvider
 
-from adapter.server.app import Services, build_app
+from adapter.server.app import build_app
+from adapter.server.gateway import Services
 from adapter.server.operations import Shutdown
 
 

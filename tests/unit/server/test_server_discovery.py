@@ -9,9 +9,9 @@ from server_fakes import Ask, FakeProvider, Groups
 
 from adapter.kube.resources import GroupResource
 from adapter.rules.catalog import Catalog, ListedMetric
-from adapter.server.app import Services
 from adapter.server.calls import Call
 from adapter.server.discovery import Discovery
+from adapter.server.gateway import Services
 
 pytestmark = pytest.mark.anyio
 

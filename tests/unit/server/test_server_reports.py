@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 import httpx
 import pytest
 
-from adapter.server.app import Services, build_app
+from adapter.server.app import build_app
+from adapter.server.gateway import Services
 
 pytestmark = pytest.mark.anyio
 

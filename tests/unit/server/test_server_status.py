@@ -69,7 +69,12 @@ ANSWERS = [
     (errors.QueryRejected("parse error: secret", status=400, kind="bad_data"), UNFETCHED),
     (errors.PartialAnswer(("store secret is down",)), UNFETCHED),
     (errors.ObjectsUnavailable("pods is forbidden: secret"), internal("unable to list matching resources")),
-    (errors.UnusableResult("rule http-rps: 2 samples for web"), internal("rule http-rps: 2 samples for web")),
+    (errors.UnexpectedResultType(), status("encountered an unexpected query result type", "", 500)),
+    (errors.ReferenceDefect("as it is there"), status("as it is there", "", 500)),
+    (
+        errors.UnusableResult("rule http-rps: 2 samples for web"),
+        internal("unable to fetch metrics: rule http-rps: 2 samples for web"),
+    ),
     (errors.DeadlineExceeded("secret"), status(TIMEOUT, "Timeout", 504, "{}")),
     (KeyError("secret"), status("Internal error occurred: unexpected error", "InternalError", 500)),
 ]

@@ -1,0 +1,157 @@
+"""What every path answers that Kubernetes, its clients and probes know; as ASGI, and as a call without HTTP.
+
+The paths of the metrics APIs are matched by hand on the percent-decoded path: a FastAPI route costs about three times
+as much per request.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from starlette.types import Receive, Scope, Send
+
+from adapter.errors import AdapterError, MethodNotAllowed, RouteNotFound, UpstreamError
+from adapter.server.calls import Answer, Call, read_call, send_answer
+from adapter.server.discovery import CUSTOM, Discovery, Listed, check_version
+from adapter.server.list_options import deadline_seconds
+from adapter.server.metric_apis import MetricApis, MetricProvider, has_custom_route, has_external_route
+from adapter.server.negotiation import check_producible, encode, error_form
+from adapter.server.operations import HealthChecks, Operations, Shutdown
+from adapter.server.status import status_of
+
+_log = logging.getLogger("adapter.server")
+
+
+class Provider(MetricProvider, Listed, Protocol):
+    """Who knows the metrics and their values."""
+
+
+class RequestObserver(Protocol):
+    """What the server reports."""
+
+    def request_served(self, *, group: str, code: int, seconds: float) -> None:
+        """Note a request to an API group, its HTTP status, and how long it took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the server is handed."""
+
+    provider: Provider
+    health: HealthChecks
+    render_metrics: Callable[[], bytes]  # our own metrics in Prometheus' text format
+    clock: Callable[[], float]  # seconds; the one that deadlines are measured with
+    version: str
+    request_timeout_seconds: float = 9.0  # below the HPA's own: an HPA worker is one of five
+    grace_seconds: float = 0.5  # how much later than its deadline an answer may come before it is given up
+    shutdown: Shutdown = field(default_factory=Shutdown)
+    new_audit_id: Callable[[], str] = lambda: str(uuid.uuid4())
+    observer: RequestObserver | None = None
+
+
+Handler = Callable[[float], Awaitable[Answer]]  # is told how many seconds it may take
+
+
+class Gateway:
+    """Answers what no page of the FastAPI application answers."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._discovery = Discovery(services.provider)
+        self._metrics = MetricApis(services.provider, clock=services.clock, grace_seconds=services.grace_seconds)
+        self._operations = Operations(
+            health=services.health,
+            shutdown=services.shutdown,
+            render_metrics=services.render_metrics,
+            version=services.version,
+            api_paths=self._discovery.paths,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - bodies are ignored
+        """Answer one request; nothing is raised."""
+        call = read_call(scope)
+        begin = self._services.clock()
+        answer = await self.answer(call)
+        self._report(call, answer, self._services.clock() - begin)
+        await send_answer(answer, audit_id=call.audit_id or self._services.new_audit_id(), send=send)
+
+    def _report(self, call: Call, answer: Answer, seconds: float) -> None:
+        if self._services.observer is not None and call.path.startswith("/apis/"):
+            group = call.path.split("/", 3)[2]
+            self._services.observer.request_served(group=group, code=answer.status, seconds=seconds)
+
+    async def answer(self, call: Call) -> Answer:
+        """Return the answer to a call; every error becomes a Status here, and is logged if it is not the caller's."""
+        try:
+            return await self._answer(call)
+        except AdapterError as error:
+            if isinstance(error, UpstreamError):
+                _log.warning("%s %r: %s", call.method, call.path, _causes(error))
+            return _failed(error, call)
+        except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a closed connection
+            _log.exception("%s %r: unexpected error", call.method, call.path)
+            return _failed(error, call)
+
+    async def _answer(self, call: Call) -> Answer:
+        """Answer in the order of the API servers: timeout, route, method, media types; the rest is the handler's."""
+        seconds = deadline_seconds(call.parameters, longest_seconds=self._services.request_timeout_seconds)
+        handler = self._handler(call)
+        if handler is None:
+            return self._operations.answer(call)
+        if call.method != "GET":
+            raise MethodNotAllowed
+        check_producible(call.accept)
+        return await handler(seconds)
+
+    def _handler(self, call: Call) -> Handler | None:
+        """Return who answers a path of an API, None if it is none; raises RouteNotFound below a group that is there."""
+        path = call.path.rstrip("/")
+        if not path.startswith("/apis/"):
+            return self._web_service(path, call)
+        _, _, group, *rest = path.split("/")
+        if group not in self._discovery.installed():
+            return None
+        if not rest:
+            return _from_memory(lambda: self._discovery.group(call, group))
+        version, *parts = rest
+        check_version(group, version)
+        if not parts:
+            return _from_memory(lambda: self._discovery.resource_list(call, group, version))
+        if group == CUSTOM and has_custom_route(parts):
+            return lambda seconds: self._metrics.custom(call, version, parts, seconds)
+        if group != CUSTOM and has_external_route(parts):
+            return lambda seconds: self._metrics.external(call, parts, seconds)
+        raise RouteNotFound
+
+    def _web_service(self, path: str, call: Call) -> Handler | None:
+        if path == "/apis":
+            return _from_memory(lambda: self._discovery.group_list(call))
+        if path == "/version":
+            return _from_memory(self._operations.version)
+        return None
+
+
+def _from_memory(answer: Callable[[], Answer]) -> Handler:
+    async def handler(_seconds: float) -> Answer:
+        return answer()
+
+    return handler
+
+
+def _failed(error: Exception, call: Call) -> Answer:
+    document = status_of(error)
+    return Answer(status=document["code"], body=encode(document, error_form(call)))
+
+
+def _causes(error: BaseException) -> str:
+    """Tell an error and what it came from, outermost first, on one line."""
+    told: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        told.append(f"{type(cause).__name__}: {cause}")
+        cause = cause.__cause__
+    return " <- ".join(told).replace("\n", "\\n").replace("\r", "\\r")
