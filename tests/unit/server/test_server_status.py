@@ -32,7 +32,8 @@ def status(message: str, reason: str, code: int, details: str = "") -> str:
     """Write a Status."""
     head = '{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure"'
     details = f'"details":{details},' if details else ""
-    return f'{head},"message":"{message}","reason":"{reason}",{details}"code":{code}}}\n'
+    reason = f'"reason":"{reason}",' if reason else ""
+    return f'{head},"message":"{message}",{reason}{details}"code":{code}}}\n'
 
 
 def internal(words: str) -> str:
