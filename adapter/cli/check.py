@@ -19,7 +19,7 @@ from adapter.config.report import to_github, to_json, to_sarif
 from adapter.config.settings import Settings
 from adapter.kube.resources import kubernetes_kinds
 from adapter.rules.checks import static_problems
-from adapter.rules.codes import CODES
+from adapter.rules.codes import ALL_CODES
 from adapter.rules.rule import Rulebook
 from adapter.runtime.clock import Clocks
 from adapter.runtime.wiring import open_runtime, read_objects, read_rules
@@ -144,7 +144,7 @@ def json_document(report: Report) -> dict[str, Any]:
 
 
 def _write_sarif(report: Report, streams: Streams) -> None:
-    write_json(streams.out, to_sarif(report.problems, version=__version__, codes=CODES))
+    write_json(streams.out, to_sarif(report.problems, version=__version__, codes=ALL_CODES))
 
 
 def _write_github(report: Report, streams: Streams) -> None:

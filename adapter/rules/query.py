@@ -107,12 +107,15 @@ def plan_external(entry: Entry, *, namespace: str, selector: Selector, kinds: Ki
     """
     rule = entry.rule
     matchers = _selector_matchers(selector, rule)
+    missing = _Missing(metric=entry.metric, resource=external_resource(namespace))
     label = external_namespace_label(rule, kinds)
-    if rule.namespaced and label:
+    if rule.namespaced:
+        if not label:
+            # Without it every caller would read the series of all namespaces.
+            raise missing.because(f"rule {rule.id} maps no label to namespaces")
         matchers.add(label, MatchOp.EQUAL, namespace)
     elif label and rule.policies.allow_namespaces:
         matchers.add(label, MatchOp.MATCHES, _globs_as_regex(rule.policies.allow_namespaces))
-    missing = _Missing(metric=entry.metric, resource=external_resource(namespace))
     promql = _render(rule, entry.series, matchers, group_by="", callers=(namespace,), missing=missing)
     return Plan(promql=promql, sketch=lambda: promql, rule=rule, series=entry.series, odd_keys=tuple(matchers.odd_keys))
 

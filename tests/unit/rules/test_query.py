@@ -270,6 +270,16 @@ def test_external_queries(tmp_path: Path, request_text: str, promql: str) -> Non
     assert external_plan(catalog, request_text).promql == promql
 
 
+@pytest.mark.parametrize("resources", ["{overrides: {node: {resource: node}}}", "{overrides: {ns: {resource: nothing}}}"])
+def test_an_external_rule_without_a_namespace_label_serves_nobody(tmp_path: Path, resources: str) -> None:
+    """A rule that should match the caller's namespace and cannot must not show the series of all namespaces."""
+    text = f"externalRules: [{{seriesQuery: depth, resources: {resources}, metricsQuery: '<<.Series>>{{<<.LabelMatchers>>}}'}}]"
+    catalog = catalog_from(rulebook_from(text, tmp_path), ['depth{node="n",ns="other"}'])
+
+    with pytest.raises(MetricNotFound, match="maps no label to namespaces"):
+        external_plan(catalog, "shop depth")
+
+
 def test_utf8_names_are_quoted(tmp_path: Path) -> None:
     """A metric name that cannot stand before braces goes into them, and such a label is quoted, as Prometheus 3 reads it."""
     text = """
