@@ -270,7 +270,9 @@ def test_external_queries(tmp_path: Path, request_text: str, promql: str) -> Non
     assert external_plan(catalog, request_text).promql == promql
 
 
-@pytest.mark.parametrize("resources", ["{overrides: {node: {resource: node}}}", "{overrides: {ns: {resource: nothing}}}"])
+@pytest.mark.parametrize(
+    "resources", ["{overrides: {node: {resource: node}}}", "{overrides: {ns: {resource: nothing}}}"]
+)
 def test_an_external_rule_without_a_namespace_label_serves_nobody(tmp_path: Path, resources: str) -> None:
     """A rule that should match the caller's namespace and cannot must not show the series of all namespaces."""
     text = f"externalRules: [{{seriesQuery: depth, resources: {resources}, metricsQuery: '<<.Series>>{{<<.LabelMatchers>>}}'}}]"
