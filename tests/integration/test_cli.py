@@ -186,5 +186,5 @@ def test_default_rules_serve_what_there_is(bench: Bench) -> None:
     document = json.loads(bench.run_plain("list", "--config", "default.yaml", "--format", "json").stdout)
 
     found = {(one["resource"], one["metric"], one["rule"]) for one in document["metrics"]}
-    assert ("pods", "http_requests", "totals") in found
+    assert ("pods", "http_requests", "rules[4]") in found
     assert document["failing"] == []
