@@ -55,9 +55,12 @@ def _raw(path: str, words: Words) -> str:
     given = {"-n": words.namespace, "-l": words.selector, "--metric-selector": words.metric_selector}
     if extra := [name for name, value in given.items() if value is not None]:
         raise UsageError(f"a path says everything itself, so leave out {', '.join(extra)}")
-    parts = urlsplit(path) if not path.startswith("/") else None
-    if parts is None:
+    if path.startswith("/"):
         return path
+    try:
+        parts = urlsplit(path)
+    except ValueError as error:
+        raise UsageError(f"`{path}` is no address: {error}") from error
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 

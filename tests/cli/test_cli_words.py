@@ -42,6 +42,7 @@ PATHS = [
 ]
 
 MISUSES = [
+    (["http://[bad"], {}),
     ([], {}),
     (["pods/*"], {}),
     (["external"], {}),
