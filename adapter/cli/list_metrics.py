@@ -65,8 +65,13 @@ def _row(entry: Entry, resource: str, *, namespaced: bool, kinds: Kinds) -> Row:
         rule=entry.rule.id,
         place=entry.rule.place,
         series=entry.series,
-        path=path_of(Words(request=(subject, entry.metric), namespace=namespace), kinds),
+        path=path_of(Words(request=(subject, entry.metric), namespace=namespace), kinds) if _reachable(entry) else "",
     )
+
+
+def _reachable(entry: Entry) -> bool:
+    """Say whether a path can name the metric: no empty name, and none with a slash, can be asked for."""
+    return bool(entry.metric) and "/" not in entry.metric
 
 
 def failing_queries(runtime: Runtime) -> Mapping[str, str]:

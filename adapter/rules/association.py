@@ -86,8 +86,3 @@ class Association:
         """Return the label that names namespaces, None if the rule maps none."""
         namespaces = kinds.resolve(NAMESPACES)
         return self.label_of(namespaces, kinds) if namespaces else None
-
-
-def is_root_scoped(kind: Kind) -> bool:
-    """Say whether a kind is listed as not namespaced; scope comes from the kind, never from a list of names."""
-    return not kind.namespaced

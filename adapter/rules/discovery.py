@@ -107,8 +107,3 @@ def facts_of_series(labels_by_metric: Mapping[str, frozenset[str]]) -> SelectorF
         names=frozenset(labels_by_metric),
         names_by_label={label: frozenset(metrics) for label, metrics in by_label.items()},
     )
-
-
-def exact_metric(need: SelectorNeed) -> str:
-    """Return the one metric name that a series query takes, empty if it may take several."""
-    return need.parsed.metric if need.parsed is not None else ""

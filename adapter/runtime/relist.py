@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from adapter.errors import UpstreamError
+from adapter.errors import QueryRejected, UpstreamError
 from adapter.kube.resources import Kinds
 from adapter.rules.catalog import Catalog, build_catalog, claims_of, contested
 from adapter.rules.discovery import SelectorFacts, SelectorNeed, needs_of
@@ -134,12 +134,15 @@ class Relist:
         await asyncio.shield(task)
 
     def unknown_because_failed(self, api: Api, metric: str) -> UpstreamError | None:
-        """Return the error that hides whether a metric exists: of a series query that was never answered."""
+        """Return the error that hides whether a metric exists: of a series query that was never answered.
+
+        A series query that Prometheus refuses has been answered: it is a fault of its rule, which hides nothing.
+        """
         for rule in self.rulebook.of(api):
             if _may_give(rule, metric):
                 for query in rule.series_queries:
                     state = self.states[query]
-                    if state.facts is None and state.error is not None:
+                    if state.facts is None and state.error is not None and not isinstance(state.error, QueryRejected):
                         return state.error
         return None
 

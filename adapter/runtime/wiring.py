@@ -149,7 +149,7 @@ async def open_runtime(
         clocks=clocks,
         observer=telemetry,
         compat=Compat(settings.compat),
-        query_timeout_seconds=settings.prometheus_timeout_seconds,
+        query_timeout_seconds=rules.choice.options.timeout_seconds,
     )
     health = Health(relist=relist, backend=backend.name, clocks=clocks, started_at=clocks.monotonic())
     loops = [asyncio.create_task(relist.run(), name="relist")] if relisting else []

@@ -58,7 +58,9 @@ def _fixed_problems(subject: Subject, facts: Mapping[str, SelectorFacts]) -> Ite
 
 def _rule_problems(subject: Subject, found: SelectorFacts) -> Iterator[Problem]:
     naming = subject.rule.naming
-    named = frozenset(name for name in found.names if naming.refused_by(name) is None and naming.metric_name(name))
+    named = frozenset(
+        name for name in found.names if naming.refused_by(name) is None and naming.metric_name(name) is not None
+    )
     if not named:
         refusals = [naming.refused_by(name) for name in sorted(found.names)[:_SHOWN]]
         reasons = ", ".join(dict.fromkeys(f"`{one}`" for one in refusals if one))

@@ -9,7 +9,7 @@ import pytest
 from relist_rig import FakeBackend, HandClock, Reports
 from rules_rig import KINDS, rulebook_from
 
-from adapter.errors import PrometheusUnavailable
+from adapter.errors import PrometheusUnavailable, QueryRejected
 from adapter.rules.rule import Api
 from adapter.runtime.relist import LOOK_UP_SECONDS, Relist, RelistSettings
 
@@ -278,6 +278,16 @@ async def test_what_was_never_answered_is_not_absent(tmp_path: Path) -> None:
     rig.backend.failing = {}
     await rig.relist.relist()
     assert rig.relist.unknown_because_failed(Api.CUSTOM, "nothing") is None
+
+
+async def test_a_refused_series_query_hides_nothing(tmp_path: Path) -> None:
+    """A rule whose series query Prometheus refuses does not turn every unknown metric into an outage."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    rig.backend.failing = {"a{": QueryRejected("parse error", status=400, kind="bad_data")}
+    await rig.relist.relist()
+
+    assert rig.relist.unknown_because_failed(Api.CUSTOM, "nothing") is None
+    assert "pods/b" in rig.listed()
 
 
 async def test_readers_see_the_old_or_the_new_catalog(tmp_path: Path) -> None:
