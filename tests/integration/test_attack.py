@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from rig.processes import Child, free_port, wait_until
+from rig.processes import Child, ChildEndedError, free_port, wait_until
 
 RUN = [sys.executable, "-c", "from adapter.cli.main import run; run()"]
 PATIENCE_SECONDS = 30.0
@@ -116,8 +116,14 @@ def listening(prometheus: Crooked) -> Iterator[Crooked]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            self._answer("")
+
+        def do_POST(self) -> None:
+            self._answer(self.rfile.read(int(self.headers["Content-Length"])).decode())
+
+        def _answer(self, form: str) -> None:
             url = urlsplit(self.path)
-            said = prometheus.answer(url.path, parse_qs(url.query))
+            said = prometheus.answer(url.path, parse_qs(f"{url.query}&{form}"))
             self.send_response(said.status)
             announced = {"Content-Type": said.kind, "Content-Length": str(len(said.body) + said.missing)}
             for name, value in {**announced, **said.headers}.items():
@@ -158,7 +164,8 @@ class Reply:
     @property
     def names(self) -> list[str]:
         """The objects in the answer."""
-        return [item["describedObject"]["name"] for item in json.loads(self.body)["items"]]
+        names: list[str] = [item["describedObject"]["name"] for item in json.loads(self.body)["items"]]
+        return names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +240,7 @@ def uncached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """Run one adapter for the tests that change nothing in it; it keeps no answers."""
     with listening(Crooked(honest)) as prometheus:
         folder = tmp_path_factory.mktemp("uncached")
-        with adapter_on(prometheus.url, folder, "--cache-ttl=0s", "--prometheus-timeout=1s") as adapter:
+        with adapter_on(prometheus.url, folder, "--cache-ttl=0s", "--prometheus-timeout=3s") as adapter:
             yield Scene(adapter=adapter, prometheus=prometheus)
 
 
@@ -259,6 +266,9 @@ SKELETONS = {
     "sum(ranged{namespace=~S,pod=~S,}) by (pod)",
     "sum(queue_depth{namespace=S}) by (queue)",
     "sum(queue_depth{code=S,namespace=S}) by (queue)",
+    # a comma ends a requirement, so that another one begins
+    "sum(rate(http_requests_total{b!=S,code=S,namespace=S,pod=S}[2m])) by (pod)",
+    "sum(queue_depth{b!=S,code=S,namespace=S}) by (queue)",
 }
 STRING = re.compile(r'"(?:\\.|[^"\\])*"')
 
@@ -511,8 +521,15 @@ def test_sigterm_under_load_loses_no_answer(scene: Scene) -> None:
         scene.prometheus.gate.set()
 
         assert {call.result().status for call in calls} == {200}
-    assert scene.adapter.child.stop() == 0
+    assert exit_code(scene.adapter.child) == 0
     assert "Traceback" not in scene.adapter.log
+
+
+def exit_code(child: Child) -> int:
+    """Wait for the end of a process that was told to stop; a second signal would cut it short."""
+    with pytest.raises(ChildEndedError):
+        wait_until("the end", lambda: not child.check_alive(), timeout_seconds=PATIENCE_SECONDS)
+    return child.stop()
 
 
 # ---- secrets
