@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus, unquote_to_bytes
 if TYPE_CHECKING:
     from starlette.types import Scope, Send
 
-_WANTED = frozenset({b"accept", b"audit-id", b"user-agent"})
+_WANTED = frozenset({b"accept", b"accept-encoding", b"audit-id", b"if-none-match", b"user-agent"})
 _NO_CACHE = (b"cache-control", b"no-cache, private")
 
 
@@ -23,6 +23,8 @@ class Call:
     query: bytes = b""
     parameters: Mapping[str, str] = field(default_factory=dict)
     accept: str = ""
+    accept_encoding: str = ""
+    if_none_match: str = ""
     user_agent: str = ""
     audit_id: str = ""
     port: int = 0  # the one it came in at
@@ -52,6 +54,8 @@ def read_call(scope: Scope) -> Call:
         query=query,
         parameters=read_parameters(query) if query else {},
         accept=headers.get(b"accept", b"").decode("latin-1"),
+        accept_encoding=headers.get(b"accept-encoding", b"").decode("latin-1"),
+        if_none_match=headers.get(b"if-none-match", b"").decode("latin-1"),
         user_agent=headers.get(b"user-agent", b"").decode("latin-1"),
         audit_id=headers.get(b"audit-id", b"").decode("latin-1"),
         port=(scope.get("server") or ("", 0))[1] or 0,
