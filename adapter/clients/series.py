@@ -21,6 +21,10 @@ _ANNOTATION_MARKS: Final = ("PromQL warning:", "PromQL info:")
 # What is kept grows with metric names times labels: 50,000 names with 40 labels each, some 200 MB, and no further.
 _MAX_KEPT: Final = 2_000_000
 _MAX_WARNINGS: Final = 100
+_MAX_TEXT_CHARACTERS: Final = 2000  # of a warning or an error: it goes to logs and messages
+# The parser keeps a text until it has all of it, and we the labels of one series. Prometheus' largest series have some
+# kilobytes, so an answer in which none ends for 4 MiB is no list of series.
+_MAX_UNFINISHED_BYTES: Final = 4 * 1024 * 1024
 
 # How deep in {"status": ..., "data": [{"__name__": ...}], "warnings": ["..."]} an event is.
 _TOP, _ENTRY = 1, 2
@@ -43,11 +47,13 @@ class _Found:
     labels: dict[str, set[str]] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)  # one copy of each label name
     kept: int = 0
+    series: int = 0
     texts: dict[str, str] = field(default_factory=dict)  # status, error, errorType
     has_data: bool = False
     warnings: list[str] = field(default_factory=list)
 
     def add(self, metric: str, labels: list[str]) -> None:
+        self.series += 1
         known = self.labels.setdefault(metric, set())
         if not known.issuperset(labels):
             before = len(known)
@@ -62,7 +68,9 @@ class SeriesReader:
 
     def __init__(self) -> None:
         self._found = _Found()
-        self._parser = ijson.basic_parse_coro(_events(self._found))
+        # With integers of any length, and decimals, the parser dies of one with more than 4300 digits.
+        self._parser = ijson.basic_parse_coro(_events(self._found), use_float=True)
+        self._unfinished_bytes = 0
 
     def feed(self, piece: bytes) -> None:
         """Read the next piece.
@@ -70,10 +78,14 @@ class SeriesReader:
         Raises:
             PrometheusUnavailable: it is not JSON, not such an answer, or has too many names to keep.
         """
+        before = self._found.series
         try:
             self._parser.send(piece)
         except (ijson.JSONError, UnicodeDecodeError) as error:
             raise bad_answer("something that is not JSON") from error
+        self._unfinished_bytes = 0 if self._found.series > before else self._unfinished_bytes + len(piece)
+        if self._unfinished_bytes > _MAX_UNFINISHED_BYTES:
+            raise PrometheusUnavailable("Prometheus answered with a series that does not end", kind="too_large")
 
     def finish(self, *, http_status: int) -> SeriesNames:
         """Return what was read, once all of it was fed.
@@ -159,7 +171,7 @@ def _note_scalar(found: _Found, place: tuple[int, str], event: str, value: Any) 
         case (depth, "data") if (depth, event) != (_TOP, "null"):  # Go writes an empty list as null
             raise bad_answer("data that is no list of series")
         case (1, "status" | "error" | "errorType" as key) if event == "string":
-            found.texts[key] = value
+            found.texts[key] = value[:_MAX_TEXT_CHARACTERS]
         case (2, "warnings" | "infos") if event == "string":
             if len(found.warnings) < _MAX_WARNINGS and not value.startswith(_ANNOTATION_MARKS):
-                found.warnings.append(value)
+                found.warnings.append(value[:_MAX_TEXT_CHARACTERS])

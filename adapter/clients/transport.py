@@ -42,8 +42,13 @@ __all__ = ["Call", "EndpointUnsupported", "Observer", "PrometheusOptions", "Tran
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 # The shortest limit that a common proxy or web application firewall puts on a URL is 2,048 characters.
 LONGEST_GET_BYTES: Final = 2000
+
+# One line of the log for each request: more of a query than this helps nobody to recognise it.
+_LONGEST_LOGGED_CHARACTERS: Final = 1000
 
 # Over several periods of the HPA, and shorter than the 75 s after which nginx closes an idle connection itself.
 _KEEP_ALIVE_SECONDS: Final = 60.0
@@ -142,20 +147,23 @@ class Transport:
     async def _attempt(self, call: Call, method: Verb, identity: Identity, read: Reader[T], deadline: float) -> T:
         """Make one request and report it; every failure leaves as one of ours."""
         begin = self._clock()
-        outcome, waiting_for, received = "cancelled", "Prometheus has not answered in time", 0
+        outcome, waiting_for, received, status = "cancelled", "Prometheus has not answered in time", 0, 0
         limit = asyncio.timeout_at(deadline)
         try:
             async with limit, self._pool.lease(identity.context) as client:
                 response = await client.send(self._request(call, method, identity), stream=True)
-                waiting_for = "Prometheus has not finished its answer in time"
+                status, waiting_for = response.status_code, "Prometheus has not finished its answer in time"
                 try:
                     answer = await self._read(call, response, read)
                 finally:
                     received = response.num_bytes_downloaded
                     await response.aclose()
+            if asyncio.get_running_loop().time() > deadline:  # reading may take long without waiting for anything
+                raise TimeoutError  # noqa: TRY301 - as `limit` would have raised it
             outcome = "ok"
         except Exception as error:
-            ours = self._translated(error, waiting_for if limit.expired() else "")
+            late = limit.expired() or asyncio.get_running_loop().time() > deadline
+            ours = self._translated(error, waiting_for if late else "")
             outcome = _outcome(ours)
             if ours is error:
                 raise
@@ -163,13 +171,31 @@ class Transport:
         else:
             return answer
         finally:
+            seconds = self._clock() - begin
+            self._log(call, method, outcome, status=status, seconds=seconds)
             self._observer.request_done(
                 backend=self._options.name,
                 server=self.server,
                 path=call.path,
                 outcome=outcome,
-                seconds=self._clock() - begin,
+                seconds=seconds,
                 bytes_=received,
+            )
+
+    def _log(self, call: Call, method: Verb, outcome: str, *, status: int, seconds: float) -> None:
+        """Log a request as client-go does, with nothing of the address or the headers that could hold a secret."""
+        if log.isEnabledFor(logging.DEBUG):
+            asked = f"{call.path}?{urlencode(call.params)}" if call.params else call.path
+            if len(asked) > _LONGEST_LOGGED_CHARACTERS:
+                asked = asked[:_LONGEST_LOGGED_CHARACTERS] + "..."
+            ended = f"{status} {outcome}" if status else outcome
+            log.debug(
+                "%s %s %s in %.0f milliseconds",
+                method,
+                asked,
+                ended,
+                seconds * 1000,
+                extra={"backend": self._options.name, "server": self.server},
             )
 
     async def _read(self, call: Call, response: httpx.Response, read: Reader[T]) -> T:

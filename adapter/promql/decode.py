@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from math import inf, isfinite, nan
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import orjson
 
@@ -14,8 +15,16 @@ from adapter.promql.model import OtherResult, QueryAnswer, Result, Sample, Scala
 # How 3.x marks notes on the query itself (util/annotations). Every other warning is about data that is missing.
 _ANNOTATION_MARKS = ("PromQL warning:", "PromQL info:")
 _FIRST_ERROR_STATUS = 400
-_NUMBER_CHARACTERS = "0123456789.eE+-"
-_SPECIAL_VALUES = {"NaN": nan, "+Inf": inf, "-Inf": -inf, "Inf": inf}
+# What Prometheus writes: Go's strconv.FormatFloat(value, 'f' or 'e', -1, 64). Python's float() reads far more.
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_SPECIAL_VALUES = {"NaN": nan, "+Inf": inf, "-Inf": -inf}
+# The years 1 to 9999, which is all that RFC 3339 can write.
+_FIRST_SECOND: Final = -62_135_596_800
+_END_SECOND: Final = 253_402_300_800
+# More objects than any one workload has; as a metric list they are 4 MB and some 150 ms in which nobody else is served.
+MAX_SAMPLES: Final = 20_000
+_MAX_WARNINGS: Final = 100
+_MAX_TEXT_CHARACTERS: Final = 2000  # of an error or a warning: it goes to logs and messages
 
 
 def decode_query(
@@ -30,7 +39,8 @@ def decode_query(
 
     Raises:
         QueryRejected: the body is an error of the API.
-        PrometheusUnavailable: of kind `bad_answer`; the body is nothing that the API documents.
+        PrometheusUnavailable: of kind `bad_answer`, when the body is nothing that the API documents, or `too_large`,
+            when it has more than MAX_SAMPLES samples.
     """
     document = _success(body, http_status)
     data = document.get("data")
@@ -80,9 +90,9 @@ def _success(body: bytes, http_status: int) -> dict[str, Any]:
     if status == "error":
         reason, kind = document.get("error"), document.get("errorType")
         raise QueryRejected(
-            reason if isinstance(reason, str) and reason else "no reason given",
+            reason[:_MAX_TEXT_CHARACTERS] if isinstance(reason, str) and reason else "no reason given",
             status=http_status,
-            kind=kind if isinstance(kind, str) and kind else "unknown",
+            kind=kind[:_MAX_TEXT_CHARACTERS] if isinstance(kind, str) and kind else "unknown",
         )
     if status != "success" or http_status >= _FIRST_ERROR_STATUS:
         _fail("neither success nor an error of its API")
@@ -94,6 +104,7 @@ def _warnings(document: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, 
     texts = [text for key in ("warnings", "infos") for text in _list(document.get(key), key)]
     if not all(isinstance(text, str) for text in texts):
         _fail("a warning that is no text")
+    texts = [text[:_MAX_TEXT_CHARACTERS] for text in texts[:_MAX_WARNINGS]]
     annotations = tuple(text for text in texts if text.startswith(_ANNOTATION_MARKS))
     return annotations, tuple(text for text in texts if not text.startswith(_ANNOTATION_MARKS))
 
@@ -111,6 +122,12 @@ def _evaluated_at(result: Result, asked_at_seconds: float) -> float:
 
 def _vector(rows: object) -> Vector:
     samples = _list(rows, "result")
+    if len(samples) > MAX_SAMPLES:
+        raise PrometheusUnavailable(
+            f"Prometheus answered with {len(samples)} samples, more than {MAX_SAMPLES}: the query needs narrower "
+            "selectors or an aggregation",
+            kind="too_large",
+        )
     for place, row in enumerate(samples):
         samples[place] = _sample(row)  # in place, so that a large answer is not held twice
     return Vector(samples=tuple(samples))
@@ -126,7 +143,7 @@ def _sample(row: object) -> Sample:
         _fail("labels that are no texts")
     if "value" in row:
         seconds, text = _pair(row["value"])
-        return Sample(labels=labels, value=_number(text), timestamp_seconds=seconds)
+        return Sample(labels=labels, value=number_of(text), timestamp_seconds=seconds)
     if "histogram" in row:
         return Sample(labels=labels, value=nan, timestamp_seconds=_pair(row["histogram"])[0], histogram=True)
     return _fail("a sample without a value")
@@ -134,7 +151,7 @@ def _sample(row: object) -> Sample:
 
 def _scalar(point: object) -> Scalar:
     seconds, text = _pair(point)
-    return Scalar(value=_number(text), timestamp_seconds=seconds)
+    return Scalar(value=number_of(text), timestamp_seconds=seconds)
 
 
 def _pair(point: object) -> tuple[float, object]:
@@ -142,22 +159,35 @@ def _pair(point: object) -> tuple[float, object]:
     if not isinstance(point, list) or len(point) != 2:  # noqa: PLR2004 - a pair
         _fail("a value that is no pair")
     seconds, rest = point
-    if type(seconds) not in (float, int):
+    return time_of(seconds), rest
+
+
+def time_of(seconds: object) -> float:
+    """Return a sample's time in seconds since 1970.
+
+    Raises:
+        PrometheusUnavailable: of kind `bad_answer`; it is no number, or not within the years 1 to 9999.
+    """
+    if not isinstance(seconds, (float, int)) or isinstance(seconds, bool):
         _fail("a time that is no number")
-    return float(seconds), rest
+    if not _FIRST_SECOND <= seconds < _END_SECOND:
+        _fail("a time that is not within the years 1 to 9999")
+    return float(seconds)
 
 
-def _number(text: object) -> float:
-    """Return the number that Go wrote as `text`; Python reads more than that, such as 1_000."""
-    if isinstance(text, str) and text.strip(_NUMBER_CHARACTERS) == "":
-        try:
+def number_of(text: object) -> float:
+    """Return the number that Prometheus wrote as a text.
+
+    Raises:
+        PrometheusUnavailable: of kind `bad_answer`; Prometheus does not write numbers so.
+    """
+    if isinstance(text, str):
+        if _NUMBER.fullmatch(text):
             number = float(text)
-        except ValueError:
-            _fail("a value that is no number")
-        if isfinite(number):
-            return number
-    if isinstance(text, str) and text in _SPECIAL_VALUES:
-        return _SPECIAL_VALUES[text]
+            if isfinite(number):
+                return number
+        elif text in _SPECIAL_VALUES:
+            return _SPECIAL_VALUES[text]
     return _fail("a value that is no number")
 
 

@@ -67,7 +67,8 @@ METRICS: Final[tuple[OwnMetric, ...]] = (
         "tidegauge_backend_requests_total",
         ("backend", "path", "outcome"),
         "HTTP requests to a Prometheus; the outcome is ok, rejected (400, 422), unsupported, cancelled, error (a bug), "
-        "timeout, connection, unauthorized, redirect, status, unavailable (503), bad_answer, too_large.",
+        "timeout, connection, unauthorized, redirect, status, unavailable (503), query_timeout (503), "
+        "bad_answer, too_large.",
     ),
     _histogram(
         "tidegauge_backend_request_duration_seconds",

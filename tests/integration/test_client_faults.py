@@ -219,7 +219,7 @@ FAULTS: list[tuple[Behaviour, float, str, str]] = [
     (says(b"", 502), LONG, "status", "status"),
     (says(REJECTED, 400), LONG, "QueryRejected", "QueryRejected"),
     (says(REJECTED, 422), LONG, "QueryRejected", "QueryRejected"),
-    (says(TIMED_OUT, 503), LONG, "timeout", "timeout"),
+    (says(TIMED_OUT, 503), LONG, "query_timeout", "query_timeout"),
 ]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 import tracemalloc
 from typing import TYPE_CHECKING
 
@@ -132,3 +134,72 @@ async def test_a_flood_of_names_is_refused() -> None:
         read(b'{"status":"success","data":[', *rows)
 
     assert caught.value.kind == "too_large"
+
+
+ODD_NUMBERS = [
+    "9" * 19,
+    "9" * 20,
+    "9" * 400,
+    "9" * 5000,
+    "-" + "9" * 5000,
+    "1e400",
+    "1e99999999999999999999",
+    "1e-9999999999",
+]
+WHERE = [
+    '{"status":"success","data":[{"__name__":"a","x":%s}]}',
+    '{"status":"success","data":[%s]}',
+    '{"status":%s,"data":[]}',
+    '{"status":"success","data":[],"more":%s}',
+    '{"warnings":[%s],"data":[]}',
+    "%s",
+]
+# A fault of the parser's may end the process, so another one tries all of them.
+TRY_ALL = """
+import sys
+from adapter.clients.series import SeriesReader
+from adapter.errors import PrometheusUnavailable
+for line in sys.stdin:
+    reader = SeriesReader()
+    try:
+        reader.feed(line.strip().encode())
+        reader.finish(http_status=200)
+        print("read")
+    except PrometheusUnavailable as error:
+        print(error.kind)
+"""
+
+
+async def test_no_number_breaks_the_reader() -> None:
+    """A number of any length, anywhere in a list of series, is passed over or makes a bad answer."""
+    bodies = [place.replace("%s", number) for place in WHERE for number in ODD_NUMBERS]
+
+    tried = subprocess.run(  # noqa: ASYNC221 - nothing else runs here
+        [sys.executable, "-c", TRY_ALL], input="\n".join(bodies), capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert tried.stderr == ""
+    assert set(tried.stdout.split()) <= {"read", "bad_answer"}
+    assert len(tried.stdout.split()) == len(bodies)
+
+
+ENDLESS = [
+    (b'{"status":"success","data":[{"__name__":"a","x":"', b"x" * 60_000),
+    (b'{"status":"success","data":[{"__name__":"a"', b',"y":"z"' * 10_000),
+    (b'{"status":"success","data":[],"warnings":["', b"x" * 60_000),
+    (b'{"status":"success","data":[],"more":', b"[" * 60_000),
+]
+
+
+@pytest.mark.parametrize(("begin", "more"), ENDLESS)
+async def test_what_never_ends_is_not_kept(begin: bytes, more: bytes) -> None:
+    """A text, a series or a nesting without an end is refused long before it fills the memory."""
+    tracemalloc.start()
+
+    with pytest.raises(PrometheusUnavailable) as caught:
+        read(begin, *(more for _ in range(1000)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert caught.value.kind == "too_large"
+    assert peak < 100_000_000

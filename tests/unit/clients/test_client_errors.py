@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import logging
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from adapter.clients.prometheus import EndpointUnsupported
 from adapter.errors import PrometheusUnavailable, QueryRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from adapter.clients.prometheus import PrometheusClient
 
@@ -36,7 +37,7 @@ UNAVAILABLE = [
     (302, b"", {"location": "https://sso/login?token=s3cret"}, "redirect", "redirects to https://sso/login, use"),
     (302, b"", {"location": "/login"}, "redirect", "redirects to http://prom:9090/login, use"),
     (307, b"", {"location": "http://u:s3cret@[bad"}, "redirect", "redirects to an address that cannot be read"),
-    (503, SLOW, {}, "timeout", "query timed out"),
+    (503, SLOW, {}, "query_timeout", "query timed out"),
     (503, STARTING, {}, "unavailable", "TSDB not ready"),
     (503, b"<html>", {"content_type": "text/html"}, "bad_answer", "text/html instead of JSON, status 503"),
     (200, b"<html>", {"content_type": "text/html; charset=utf-8"}, "bad_answer", "text/html instead of JSON"),
@@ -185,3 +186,54 @@ async def test_no_secret_is_told(
     told = f"{caught.value!r} {caught.value} {client.server} {prometheus.reports.requests} {caplog.text}"
     assert "s3cret" not in told
     assert "s3cret" in str(prometheus.requests[0].url)
+
+
+async def test_each_request_can_be_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """With debug on, each request is a line with its method, path, parameters, status and time, and no secret."""
+    caplog.set_level(logging.DEBUG, logger="adapter.clients.transport")
+    prometheus = FakePrometheus(lambda request: answer(VECTOR) if request.method == "GET" else answer(ERROR, 422))
+
+    await prometheus.client(**SECRETS).query("up > 0", at_seconds=5, timeout_seconds=2)
+    with pytest.raises(QueryRejected):
+        await prometheus.client(**SECRETS, verb="POST").query("x" * 9999, at_seconds=5)
+
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first == "GET /api/v1/query?query=up+%3E+0&time=5.000&timeout=2000ms 200 ok in 0 milliseconds"
+    assert second.startswith("POST /api/v1/query?query=xxx")
+    assert second.endswith("xxx... 422 rejected in 0 milliseconds")
+    assert len(second) < 1100
+    assert "s3cret" not in caplog.text
+
+
+async def test_an_instant_query_has_a_limit_of_its_own() -> None:
+    """However much may be read of other answers, no instant query brings more than 16 MiB."""
+    prometheus = always(b" " * (16 * 1024 * 1024 + 1))
+
+    with pytest.raises(PrometheusUnavailable, match="more than 16777216 bytes") as caught:
+        await prometheus.client(max_answer_bytes=10**9).query("up", at_seconds=0)
+
+    assert caught.value.kind == "too_large"
+
+
+class Busy(httpx.AsyncByteStream):
+    """A body after which nothing else runs for a while, as when a large one is decoded."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b'{"status":"success","data":{"resultType":"vector","result":[]}}'
+        clock = asyncio.get_running_loop().time
+        end = clock() + self._seconds
+        while clock() <= end:
+            pass
+
+
+async def test_an_answer_that_is_read_too_late_is_late() -> None:
+    """A deadline that passes while an answer is decoded, when nothing waits, has passed all the same."""
+    prometheus = FakePrometheus(lambda _: httpx.Response(200, stream=Busy(0.05)))
+
+    with pytest.raises(PrometheusUnavailable, match="has not finished its answer in time") as caught:
+        await prometheus.client().query("up", at_seconds=0, timeout_seconds=0.05)
+
+    assert (caught.value.kind, prometheus.reports.outcomes) == ("timeout", ["timeout"])

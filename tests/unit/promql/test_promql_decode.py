@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapter.errors import PrometheusUnavailable, QueryRejected
-from adapter.promql.decode import decode_names, decode_query
+from adapter.promql.decode import MAX_SAMPLES, decode_names, decode_query
 from adapter.promql.model import OtherResult, QueryAnswer, Sample, Scalar, Vector
 
 ASKED_AT = 1700000000.0
@@ -183,6 +183,14 @@ SAMPLE = {"metric": {"pod": "a"}, "value": [1, "1"]}
         (body("vector", [{"metric": {}, "value": [True, "1"]}]), "a time that is no number"),
         (body("vector", [{"metric": {}, "value": [1, 1]}]), "a value that is no number"),
         (body("vector", [{"metric": {}, "histogram": {}}]), "a value that is no pair"),
+        *(
+            (
+                b'{"status":"success","data":{"resultType":"scalar","result":[%s,"1"]}}' % seconds,
+                "a time that is not within the years 1 to 9999",
+            )
+            for seconds in (b"1e300", b"-1e300", b"253402300800", b"-62135596801", b"1" * 30)
+        ),
+        (body("vector", [{"metric": {}, "histogram": [1e300, {}]}]), "a time that is not within the years 1 to 9999"),
         (body("scalar", [1]), "a value that is no pair"),
         (body("scalar", None), "a value that is no pair"),
         (body("vector", [], warnings="partial"), "warnings that is no list"),
@@ -200,6 +208,14 @@ SAMPLE = {"metric": {"pod": "a"}, "value": [1, "1"]}
                 "Infinity",
                 "e",
                 "1e",
+                "Inf",
+                "+1",
+                ".5",
+                "5.",
+                "1 000",
+                "1\n",
+                "+NaN",
+                "9" * 5000 + "e9999999999",
                 "--1",
                 "1e999",
                 "\uff11",
@@ -222,12 +238,41 @@ def test_success_behind_an_error_status_is_no_answer() -> None:
         decode_query(body("vector", []), asked_at_seconds=ASKED_AT, http_status=502)
 
 
-def test_huge_integers_and_duplicate_keys_are_read_as_json_reads_them() -> None:
-    """A time beyond 64 bits is a float, and the last of two equal keys counts."""
-    answer = b"""{"status":"error","status":"success","data":{"resultType":"scalar",
-        "result":[123456789012345678901234567890,"1"]}}"""
+@pytest.mark.parametrize("seconds", [0, 0.001, -62135596800, 253402300799.999])
+def test_any_time_that_can_be_written_is_read(seconds: float) -> None:
+    """A time within the years 1 to 9999 is as good as any other."""
+    assert decoded(body("scalar", [seconds, "1"])).evaluated_at_seconds == seconds
 
-    assert decoded(answer).result == Scalar(value=1.0, timestamp_seconds=123456789012345678901234567890.0)
+
+def test_duplicate_keys_are_read_as_json_reads_them() -> None:
+    """The last of two equal keys counts."""
+    answer = b"""{"status":"error","status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"""
+
+    assert decoded(answer).result == Scalar(value=1.0, timestamp_seconds=1.0)
+
+
+def test_an_answer_has_a_largest_number_of_samples() -> None:
+    """More samples than any workload has objects are an error that says what to do, and never a part of them."""
+    whole = decoded(body("vector", [SAMPLE] * MAX_SAMPLES)).result
+    with pytest.raises(
+        PrometheusUnavailable, match="20001 samples, more than 20000: the query needs narrower"
+    ) as caught:
+        decoded(body("vector", [SAMPLE] * (MAX_SAMPLES + 1)))
+
+    assert isinstance(whole, Vector)
+    assert (len(whole.samples), caught.value.kind) == (MAX_SAMPLES, "too_large")
+
+
+def test_no_text_of_a_server_is_long() -> None:
+    """Errors and warnings, which go to logs and to callers, are cut to what a person reads."""
+    refused = json.dumps({"status": "error", "error": "x" * 10**6, "errorType": "y" * 10**6}).encode()
+
+    with pytest.raises(QueryRejected) as caught:
+        decoded(refused)
+    _, warnings = decode_names(body("vector", [], data=[], warnings=["z" * 10**6] * 1000))
+
+    assert (len(str(caught.value)), len(caught.value.kind), len(warnings)) == (2000, 2000, 100)
+    assert max(map(len, warnings)) == 2000
 
 
 @pytest.mark.parametrize(
