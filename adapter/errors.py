@@ -21,6 +21,11 @@
        |- UnexpectedResultType    500  a matrix where an external metric wants samples
        |- ReferenceDefect         500  an error of prometheus-adapter's that --compat=strict gives back
        |- ObjectsUnavailable      500  the objects cannot be listed
+       |- KubernetesUnavailable   500  no answer of kube-apiserver, or a broken one
+       |- KubernetesForbidden     500  the adapter's own account lacks a permission
+       |- KubernetesNotFound      500  kube-apiserver has no such object
+       |- KubernetesConflict      500  another writer was faster
+       |- ClusterGone             500  a list or a watch has to begin anew (410)
        `- DeadlineExceeded        504
 
     ConfigError (many Problems) lives in config.problems; it never reaches HTTP.
@@ -169,6 +174,41 @@ class ObjectsUnavailable(UpstreamError):
 
     def __init__(self, message: str = "unable to list matching resources") -> None:
         super().__init__(message)
+
+
+class KubernetesUnavailable(UpstreamError):
+    """kube-apiserver gave no answer, or one that cannot be used; `kind` is a short word for metrics and back-off.
+
+    `kind` is timeout, connection, status or bad_answer; `status` is the HTTP status, if there was one.
+    """
+
+    def __init__(self, message: str, *, kind: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.status = status
+
+
+class KubernetesForbidden(UpstreamError):
+    """The adapter's own account may not do something; the text names the missing permission."""
+
+    def __init__(self, *, verb: str, resource: str, namespace: str = "") -> None:
+        where = f" in namespace {namespace}" if namespace else ""
+        super().__init__(f"the adapter may not {verb} {resource}{where}: grant it to its service account")
+        self.verb = verb
+        self.resource = resource
+        self.namespace = namespace
+
+
+class KubernetesNotFound(UpstreamError):
+    """kube-apiserver has no object at a path (404)."""
+
+
+class KubernetesConflict(UpstreamError):
+    """An object was changed, or made, by another writer meanwhile (409)."""
+
+
+class ClusterGone(UpstreamError):
+    """A list or a watch cannot go on from where it was, and has to begin anew (410)."""
 
 
 class DeadlineExceeded(UpstreamError):

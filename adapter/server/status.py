@@ -79,6 +79,11 @@ TABLE: Mapping[type[errors.AdapterError], Row] = {
     errors.UnexpectedResultType: Row(code=500, reason=""),
     errors.ReferenceDefect: Row(code=500, reason=""),
     errors.ObjectsUnavailable: _UNLISTED,
+    errors.KubernetesUnavailable: _UNLISTED,
+    errors.KubernetesForbidden: _internal(lambda error: f"unable to list matching resources: {error}"),
+    errors.KubernetesNotFound: _UNLISTED,
+    errors.KubernetesConflict: _UNLISTED,
+    errors.ClusterGone: _UNLISTED,
     errors.DeadlineExceeded: Row(code=504, reason="Timeout", message=lambda _error: _TIMEOUT, details=_empty),
 }
 
