@@ -15,7 +15,7 @@ UV_LOCK = uv pip compile --quiet --python-version 3.11 --generate-hashes --no-em
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: check
 check: $(INSTALLED) ## lint, format, types, import rules
@@ -36,6 +36,11 @@ test: $(INSTALLED) ## all tests that need no server (ARGS="-k quote" for some)
 .PHONY: integration
 integration: $(INSTALLED) ## tests with a real Prometheus, fetched if there is none
 	@$(WITH_PROMETHEUS) $(BIN)/pytest tests/integration $(ARGS)
+
+.PHONY: e2e
+e2e: $(INSTALLED) ## tests behind a real kube-apiserver, which Go builds once (5 minutes)
+	@PYTHONPATH=tests $(BIN)/python -m e2e.rig.programs
+	@$(WITH_PROMETHEUS) $(BIN)/pytest tests/e2e -s $(ARGS)
 
 .PHONY: demo
 demo: $(INSTALLED) ## what an HPA sees of a small workload, no cluster (ONCE=1: one round, PORT=8443)

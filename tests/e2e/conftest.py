@@ -1,0 +1,80 @@
+"""One control plane for the whole suite; what it wrote is shown when a test fails."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from rig.find_prometheus import PrometheusMissingError, find_prometheus
+
+from e2e.rig.cluster import Cluster
+from e2e.rig.control_plane import ControlPlane
+from e2e.rig.programs import NOT_FOUND, ProgramMissingError, Programs, find_programs
+
+MakeReport = Generator[None, pytest.TestReport, pytest.TestReport]
+
+_LOG_LINES = 40
+_LOGS = pytest.StashKey[dict[str, Path]]()
+
+
+@pytest.fixture(scope="session")
+def logs(pytestconfig: pytest.Config) -> dict[str, Path]:
+    """Logs whose ends are shown when a test fails, by the name of the program."""
+    return pytestconfig.stash.setdefault(_LOGS, {})
+
+
+@pytest.fixture(scope="session")
+def programs() -> Programs:
+    """The control plane's programs; without them the whole run ends, for nothing here may be skipped."""
+    try:
+        return find_programs(os.environ, say=lambda line: print(line, file=sys.__stderr__, flush=True))
+    except ProgramMissingError as error:
+        pytest.exit(str(error), returncode=NOT_FOUND)
+
+
+@pytest.fixture(scope="session")
+def prometheus_binaries() -> Path:
+    """The folder of `prometheus`; without it the whole run ends."""
+    try:
+        return find_prometheus()
+    except PrometheusMissingError as error:
+        pytest.exit(str(error), returncode=NOT_FOUND)
+
+
+@pytest.fixture(scope="session")
+def plane(
+    programs: Programs, tmp_path_factory: pytest.TempPathFactory, logs: dict[str, Path]
+) -> Iterator[ControlPlane]:
+    """A running control plane, shared by all tests."""
+    plane = ControlPlane(programs, tmp_path_factory.mktemp("control-plane"))
+    with plane:
+        logs.update(plane.logs)
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def cluster(plane: ControlPlane) -> Cluster:
+    """The control plane as its admin uses it."""
+    return Cluster(plane)
+
+
+@pytest.fixture(autouse=True)
+def _alive(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Name the program that has died, before a test fails for a stranger reason."""
+    yield
+    if "plane" in request.fixturenames:
+        request.getfixturevalue("plane").check_alive()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> MakeReport:
+    """Add the ends of the logs to the report of a failure."""
+    report = yield
+    if report.failed:
+        for name, path in item.config.stash.get(_LOGS, {}).items():
+            lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+            report.sections.append((f"{name}: {path}", "\n".join(lines[-_LOG_LINES:])))
+    return report
