@@ -87,7 +87,7 @@ async def send_answer(answer: Answer, *, audit_id: str, send: Send) -> None:
         "status": answer.status,
         "headers": [
             (b"audit-id", audit_id.encode("latin-1")),
-            _NO_CACHE,
+            *(() if any(name == _NO_CACHE[0] for name, _ in answer.headers) else (_NO_CACHE,)),
             (b"content-type", answer.content_type.encode("latin-1")),
             (b"content-length", str(len(answer.body)).encode("ascii")),
             *answer.headers,
