@@ -250,7 +250,7 @@ class Transport:
         return status == HTTPStatus.UNAUTHORIZED and self._credentials.read_again() != identity
 
     def _http_client(self, context: ssl.SSLContext) -> httpx.AsyncClient:
-        most = self._options.max_connections
+        most = self._options.max_connections + 1  # one for the question whether a server lives that all others wait for
         return httpx.AsyncClient(
             verify=context,
             timeout=None,  # noqa: S113 - `call` has one deadline over everything

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -17,11 +17,14 @@ from adapter.promql.model import QueryAnswer, Scalar, Vector
 from adapter.runtime.breaker import Breaker, BreakerSettings, State
 from adapter.runtime.capabilities import ANY_SERIES, LabelEndpoints, outcome_of
 from adapter.runtime.clock import Clocks
+from adapter.runtime.slow_queries import SlowQueries
 
 log = logging.getLogger(__name__)
 
 # How far back the questions look that only want to know whether there is anything: a scrape or two.
 _LOOK_BACK_SECONDS: Final = 600.0
+# The smallest question: it reads no series, so only a server that hangs, or is not there, does not answer it.
+_PROBE: Final = "vector(1)"
 # A relist may wait for its turn longer than a request, since nobody waits for it.
 _DISCOVERY_WAIT_SECONDS: Final = 30.0
 # These are our own decisions and say nothing about the server.
@@ -87,6 +90,7 @@ class Backend:
         partial_response_allowed: bool = False,
         breaker: BreakerSettings | None = None,
         chance: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.name = name
         self._client = client
@@ -95,16 +99,19 @@ class Backend:
         self._partial_response_allowed = partial_response_allowed
         self._turns = asyncio.Semaphore(client.max_connections)
         self._breaker = Breaker(
-            clock=clocks.monotonic,
+            probe=self._probe,
             on_change=self._breaker_changed,
             settings=breaker or BreakerSettings(),
             chance=chance,
+            sleep=sleep,
         )
+        self._slow_queries = SlowQueries(clock=clocks.monotonic)
         self._label_endpoints = LabelEndpoints(
             backend=name, metric_names=self._recent_metric_names, version=self._version, clock=clocks.monotonic
         )
         self._last_success_seconds: float | None = None
         self._last_error = ""
+        self._stopped = False
         observer.breaker_changed(backend=name, state="closed")
 
     @property
@@ -118,6 +125,10 @@ class Backend:
             version=self._label_endpoints.version,
         )
 
+    async def close(self) -> None:
+        """Stop what goes on in the background."""
+        await self._breaker.close()
+
     async def query(self, promql: str, *, at_seconds: float, deadline_seconds: float) -> QueryAnswer:
         """Return the answer of an instant query; the deadline is on the monotonic clock, waiting for a turn included.
 
@@ -126,8 +137,10 @@ class Backend:
             PartialAnswer: data is missing from the answer, and the backend does not allow that.
             PrometheusUnavailable: there is no good answer.
         """
+        self._slow_queries.admit(promql)
         async with self._turn("query", deadline_seconds - self._clocks.monotonic()) as seconds:
-            answer, warnings = await self._client.query(promql, at_seconds=at_seconds, timeout_seconds=seconds)
+            with self._slow_queries.watch(promql, seconds=seconds):
+                answer, warnings = await self._client.query(promql, at_seconds=at_seconds, timeout_seconds=seconds)
         if warnings:
             self._observer.partial_answer(backend=self.name, refused=not self._partial_response_allowed)
             if not self._partial_response_allowed:
@@ -226,12 +239,19 @@ class Backend:
 
     def _breaker_changed(self, state: State) -> None:
         if state == "closed":
+            self._stopped = False
+            self._slow_queries.forget()
             log.info("Prometheus answers again", extra={"backend": self.name})
-        elif state == "open":
+        elif not self._stopped:
+            self._stopped = True
             log.warning(
                 "Prometheus is not asked for a while: %s", self._breaker.last_error, extra={"backend": self.name}
             )
         self._observer.breaker_changed(backend=self.name, state=state)
+
+    async def _probe(self, seconds: float) -> None:
+        """Ask the smallest question, without waiting for a turn: all turns may be taken by calls that hang."""
+        await self._client.query(_PROBE, at_seconds=self._clocks.wall(), timeout_seconds=seconds)
 
     async def _recent_metric_names(self, selector: str) -> Names:
         return await self.metric_names(selector, start_seconds=self._clocks.wall() - _LOOK_BACK_SECONDS)

@@ -168,6 +168,7 @@ async def open_runtime(
         await _stop(loops)
         await relist.close()
         await cache.close()
+        await backend.close()
         await client.close()
 
 

@@ -18,13 +18,14 @@ from adapter.runtime.breaker import BreakerSettings
 from adapter.runtime.clock import Clocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 pytestmark = pytest.mark.anyio
 
 VECTOR = {"status": "success", "data": {"resultType": "vector", "result": []}}
 ONE = {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [1, "7"]}]}}
 PARTIAL = {**VECTOR, "warnings": ["a store is down"]}
+SLOW = {"status": "error", "errorType": "timeout", "error": "query timed out"}
 REJECTED = {"status": "error", "errorType": "bad_data", "error": "parse error"}
 
 
@@ -69,7 +70,13 @@ class Bench:
     def _answer(self, request: httpx.Request) -> httpx.Response:
         return self.handler(request)  # a test may put another one in its place
 
-    def backend(self, *, partial_response_allowed: bool = False, **options: object) -> Backend:
+    def backend(
+        self,
+        *,
+        partial_response_allowed: bool = False,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        **options: object,
+    ) -> Backend:
         """Return the backend."""
         return Backend(
             name="default",
@@ -79,6 +86,7 @@ class Bench:
             partial_response_allowed=partial_response_allowed,
             breaker=BreakerSettings(failures=3, first_pause_seconds=1.0, longest_pause_seconds=4.0, jitter=0.5),
             chance=lambda: 0.5,
+            sleep=sleep,
         )
 
     async def ask(self, backend: Backend, *, seconds: float = 5.0) -> str:
@@ -392,3 +400,81 @@ async def test_the_state_tells_how_it_is() -> None:
     state = backend.state
     assert (never, state.last_success_seconds, state.consecutive_failures) == (None, 1_700_001_000.0, 1)
     assert state.last_error == "no connection to http://prom:9090: refused"
+
+
+# ---- slow queries and a server that hangs
+
+
+def hung(request: httpx.Request) -> httpx.Response:
+    """Give no answer in time."""
+    raise httpx.ReadTimeout("late", request=request)
+
+
+def slow_but(request: httpx.Request) -> httpx.Response:
+    """Answer no query in time, except the smallest and one that is fast."""
+    if request.url.params["query"] in ("vector(1)", "fast"):
+        return answer(VECTOR)
+    return answer(SLOW, 503) if request.url.params["query"] == "given up" else hung(request)
+
+
+async def kind_of(bench: Bench, backend: Backend, promql: str) -> str:
+    """Return how a query ends."""
+    try:
+        await backend.query(promql, at_seconds=1.0, deadline_seconds=bench.clock.now + 5.0)
+    except PrometheusUnavailable as error:
+        return error.kind
+    return "ok"
+
+
+async def settle() -> None:
+    """Let what goes on in the background come to its next wait."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(("slow", "kind"), [("slow", "connection"), ("given up", "query_timeout")])
+async def test_a_slow_query_stops_no_other(slow: str, kind: str) -> None:
+    """However often a query fails, the others are asked, since the smallest question is answered."""
+    bench = Bench(slow_but)
+    backend = bench.backend()
+
+    ended = [await kind_of(bench, backend, slow) for _ in range(3)]
+    await settle()
+
+    assert (ended, await kind_of(bench, backend, "fast")) == ([kind] * 3, "ok")
+    assert (bench.reports.states, backend.state.breaker) == (["closed"], "closed")
+
+
+async def test_a_query_that_is_given_up_again_and_again_is_asked_seldom() -> None:
+    """A query that Prometheus itself gives up does not hold up every caller, and is tried again after a pause."""
+    bench = Bench(slow_but)
+    backend = bench.backend()
+
+    ended = [await kind_of(bench, backend, "given up") for _ in range(4)]
+    bench.clock.now += 5.0
+
+    assert (ended, await kind_of(bench, backend, "given up")) == (["query_timeout"] * 3 + ["breaker"], "query_timeout")
+
+
+async def test_a_server_that_hangs_is_noticed_when_it_is_back() -> None:
+    """Nobody's request is needed to find out that a server is back, nor does any wait for it."""
+    bench = Bench(refuse)
+    pauses: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue()
+
+    async def sleep(_: float) -> None:
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        pauses.put_nowait(over)
+        await over
+
+    backend = bench.backend(sleep=sleep)
+
+    before = [await bench.ask(backend) for _ in range(3)]
+    pause = await pauses.get()
+    stopped = await bench.ask(backend)
+    bench.handler = lambda _: answer(VECTOR)
+    pause.set_result(None)
+    await settle()
+
+    assert (before, stopped, await bench.ask(backend)) == (["connection"] * 3, "breaker", "ok")
+    assert bench.prometheus.requests[-2].url.params["query"] == "vector(1)"
+    assert bench.reports.states == ["closed", "open", "half-open", "closed"]
