@@ -20,9 +20,7 @@ from adapter.rules.discovery import (
     with_label,
 )
 from adapter.rules.rule import Rule
-
-# The longest list of match[] in one GET: a request line of 8 kB passes every proxy that we know of.
-_MAX_BATCH_CHARACTERS = 4000
+from adapter.runtime.questions import Answer, Ask, asked, batches_of, is_odd_refusal, is_unsure, upstream
 
 
 class DiscoveryBackend(Protocol):
@@ -59,17 +57,6 @@ class Failed:
 Outcome = Fetched | Failed
 
 
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """One question for metric names: the selector, and the one metric it takes if that is known."""
-
-    selector: str
-    metric: str
-
-
-_Answer = Names | UpstreamError | EndpointUnsupported
-
-
 @dataclass(slots=True, kw_only=True)
 class Discovery:
     """One round of questions to one backend, at most `concurrency` at a time."""
@@ -82,10 +69,9 @@ class Discovery:
 
     async def ask(self, needs: Sequence[SelectorNeed]) -> Mapping[str, Outcome]:
         """Return the outcome of each series query; one that fails, fails alone."""
-        try:
-            by_labels = await self.backend.label_endpoints_work()
-        except UpstreamError as error:
-            return {need.query: Failed(error=error) for need in needs}
+        by_labels = await asked(self.backend.label_endpoints_work(), "whether its label endpoints work")
+        if isinstance(by_labels, Exception):
+            return {need.query: Failed(error=upstream(by_labels)) for need in needs}
         by_series = [need for need in needs if not by_labels or need.parsed is None]
         series, labels = await asyncio.gather(
             self._all_by_series(by_series), self._all_by_labels([need for need in needs if need not in by_series])
@@ -97,52 +83,52 @@ class Discovery:
     async def _all_by_labels(self, needs: Sequence[SelectorNeed]) -> Mapping[str, Outcome]:
         label_names = await self._label_names([need for need in needs if need.label_names])
         asks = {need.query: self._asks(need, label_names.get(need.query)) for need in needs}
-        answers = await self._names([ask for found in asks.values() for ask in found.values()])
+        answers = dict(await self._names([ask for found in asks.values() for ask in found.values()]))
+        unsure = [need for need in needs if is_unsure(asks[need.query], answers)]
+        for need in unsure:
+            asks[need.query] = {**asks[need.query], "": _plain(need)}
+        answers.update(await self._names([asks[need.query][""] for need in unsure]))
         outcomes: dict[str, Outcome] = {}
         unsupported: list[SelectorNeed] = []
         for need in needs:
             mine = {label: answers[ask] for label, ask in asks[need.query].items()}
-            known = label_names.get(need.query)
-            outcome = _assembled(need, mine, known)
+            outcome = _assembled(need, mine, label_names.get(need.query))
             if outcome is None:
                 unsupported.append(need)
             else:
                 outcomes[need.query] = outcome
         return {**outcomes, **await self._all_by_series(unsupported)}
 
-    async def _label_names(self, needs: Sequence[SelectorNeed]) -> Mapping[str, _Answer]:
+    async def _label_names(self, needs: Sequence[SelectorNeed]) -> Mapping[str, Answer]:
         answers = await asyncio.gather(*(self._label_names_of(need.query) for need in needs))
         return {need.query: answer for need, answer in zip(needs, answers, strict=True)}
 
-    async def _label_names_of(self, query: str) -> _Answer:
+    async def _label_names_of(self, query: str) -> Answer:
         async with self.concurrency:
-            try:
-                return await self.backend.label_names(query, start_seconds=self.start_seconds)
-            except (UpstreamError, EndpointUnsupported) as error:
-                return error
+            return await asked(self.backend.label_names(query, start_seconds=self.start_seconds), query)
 
-    def _asks(self, need: SelectorNeed, label_names: _Answer | None) -> Mapping[str, _Ask]:
+    def _asks(self, need: SelectorNeed, label_names: Answer | None) -> dict[str, Ask]:
         """Return the questions for one series query, by label; the plain list of names goes by the empty label."""
         parsed = need.parsed
         if parsed is None:
             return {}
         found = label_names.values if isinstance(label_names, Names) else ()
         worth = labels_worth_asking(self.rules, need.query, found, self.kinds)
-        asks = {label: _Ask(with_label(parsed, label), parsed.metric) for label in need.unanswered(worth)}
+        asks = {label: Ask(with_label(parsed, label), parsed.metric) for label in need.unanswered(worth)}
         if need.needs_names or not asks:
-            asks[""] = _Ask(need.query, parsed.metric)
+            asks[""] = _plain(need)
         return asks
 
-    async def _names(self, asks: Iterable[_Ask]) -> Mapping[_Ask, _Answer]:
+    async def _names(self, asks: Iterable[Ask]) -> Mapping[Ask, Answer]:
         """Answer all questions; those for one known metric each share calls, since the names attribute themselves."""
         distinct = tuple(dict.fromkeys(asks))
-        batches = _batches(distinct)
-        found: dict[_Ask, _Answer] = {}
+        batches = batches_of(distinct)
+        found: dict[Ask, Answer] = {}
         for answers in await asyncio.gather(*(self._batch(batch) for batch in batches)):
             found.update(answers)
         return found
 
-    async def _batch(self, batch: Sequence[_Ask]) -> Mapping[_Ask, _Answer]:
+    async def _batch(self, batch: Sequence[Ask]) -> Mapping[Ask, Answer]:
         async with self.concurrency:
             answer = await self._names_once(batch)
         if len(batch) == 1:
@@ -153,11 +139,11 @@ class Discovery:
         singles = await asyncio.gather(*(self._batch([ask]) for ask in batch))
         return {ask: one for answers in singles for ask, one in answers.items()}
 
-    async def _names_once(self, batch: Sequence[_Ask]) -> _Answer:
-        try:
-            return await self.backend.metric_names(*(ask.selector for ask in batch), start_seconds=self.start_seconds)
-        except (UpstreamError, EndpointUnsupported) as error:
-            return error
+    async def _names_once(self, batch: Sequence[Ask]) -> Answer:
+        selectors = [ask.selector for ask in batch]
+        return await asked(
+            self.backend.metric_names(*selectors, start_seconds=self.start_seconds), " and ".join(selectors)
+        )
 
     # ---- the series endpoint
 
@@ -167,10 +153,9 @@ class Discovery:
 
     async def _by_series(self, query: str) -> Outcome:
         async with self.concurrency:
-            try:
-                found = await self.backend.series(query, start_seconds=self.start_seconds)
-            except UpstreamError as error:
-                return Failed(error=error)
+            found = await asked(self.backend.series(query, start_seconds=self.start_seconds), query)
+        if isinstance(found, Exception):
+            return Failed(error=upstream(found))
         return Fetched(facts=facts_of_series(found.labels_by_metric), warnings=found.warnings)
 
     # ---- who is alive
@@ -185,8 +170,8 @@ class Discovery:
         by_query: dict[str, set[tuple[str, str, str]]] = {}
         for identity in contested:
             by_query.setdefault(identity[0], set()).add(identity)
-        asked = [query for query in by_query if query in needs and needs[query].parsed is not None]
-        found = await asyncio.gather(*(self._dead_of(needs[query].parsed, by_query[query]) for query in asked))
+        known = [query for query in by_query if query in needs and needs[query].parsed is not None]
+        found = await asyncio.gather(*(self._dead_of(needs[query].parsed, by_query[query]) for query in known))
         return frozenset(identity for some in found for identity in some)
 
     async def _dead_of(
@@ -207,26 +192,15 @@ class Discovery:
         }
 
 
-def _batches(asks: Sequence[_Ask]) -> list[list[_Ask]]:
-    """Put questions that name different metrics into shared calls; two on one metric never share one."""
-    batches: list[list[_Ask]] = []
-    for ask in asks:
-        home = next((batch for batch in batches if _fits(batch, ask)), None) if ask.metric else None
-        if home is None:
-            batches.append([ask])
-        else:
-            home.append(ask)
-    return batches
+def _plain(need: SelectorNeed) -> Ask:
+    return Ask(need.query, need.parsed.metric if need.parsed is not None else "")
 
 
-def _fits(batch: Sequence[_Ask], ask: _Ask) -> bool:
-    if not batch[0].metric or any(one.metric == ask.metric for one in batch):
-        return False
-    return sum(len(one.selector) for one in batch) + len(ask.selector) <= _MAX_BATCH_CHARACTERS
-
-
-def _assembled(need: SelectorNeed, answers: Mapping[str, _Answer], label_names: _Answer | None) -> Outcome | None:
+def _assembled(need: SelectorNeed, answers: Mapping[str, Answer], label_names: Answer | None) -> Outcome | None:
     """Put a series query's answers together; None when the server does not offer the label endpoints after all."""
+    if any(isinstance(one, Names) for one in answers.values()):
+        none = Names(values=frozenset())
+        answers = {label: none if is_odd_refusal(label, one) else one for label, one in answers.items()}
     everything = [*answers.values(), *([label_names] if label_names is not None else [])]
     if any(isinstance(one, EndpointUnsupported) for one in everything):
         return None

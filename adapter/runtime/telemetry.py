@@ -84,8 +84,8 @@ METRICS: Final[tuple[OwnMetric, ...]] = (
     _gauge(
         "tidegauge_backend_breaker_state",
         ("backend", "state"),
-        "Is 1 for the state of a Prometheus' breaker: closed (calls pass), open (none does), half-open (none does, a probe "
-        "is under way).",
+        "Is 1 for the state of a Prometheus' breaker: closed (calls pass), open (none does), half-open (none does, a "
+        "probe is under way).",
     ),
     _counter(
         "tidegauge_backend_partial_answers_total",

@@ -9,7 +9,7 @@ import pytest
 from relist_rig import FakeBackend, HandClock, Reports
 from rules_rig import KINDS, rulebook_from
 
-from adapter.errors import PrometheusUnavailable, QueryRejected
+from adapter.errors import PrometheusUnavailable, QueryRejected, UpstreamError
 from adapter.rules.rule import Api
 from adapter.runtime.relist import LOOK_UP_SECONDS, Relist, RelistSettings
 
@@ -316,3 +316,79 @@ async def test_the_loop_says_when_the_first_relist_has_ended_even_badly(tmp_path
     assert rig.listed() == []
     loop.cancel()
     await asyncio.gather(loop, return_exceptions=True)
+
+
+# ---- labels beyond the classic alphabet
+
+ODD_LABEL = "{namespace: {resource: namespace}, k8s.pod: {resource: pod}}"
+REFUSED = QueryRejected("1:20: parse error: unexpected string", status=400, kind="bad_data")
+# the overrides of a rule, and what a server that knows no such label still gives
+ODD_LABELS = [
+    ("{namespace: {resource: namespace}, k8s.pod: {resource: pod}}", ["namespaces/a"]),
+    ("{k8s.pod: {resource: pod}}", []),
+    ("{k8s.pod: {resource: pod}, k8s.node: {resource: node}, namespace: {resource: namespace}}", ["namespaces/a"]),
+]
+
+
+@pytest.mark.parametrize(("overrides", "listed"), ODD_LABELS)
+async def test_a_label_that_a_server_cannot_read_is_one_that_it_does_not_have(
+    tmp_path: Path, overrides: str, listed: list[str]
+) -> None:
+    """A server before 3.0 refuses the question for such a label, and the rule's other resources are served."""
+    rig = Rig(f"rules: [{{seriesQuery: a, resources: {{overrides: {overrides}}}}}]", tmp_path, 'a{namespace="n"}')
+    rig.backend.failing = {'"k8s.': REFUSED}
+
+    await rig.relist.relist()
+
+    assert rig.listed() == listed
+    assert rig.relist.states["a"].error is None
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        {"": REFUSED},
+        {"names a": REFUSED},
+        {'"k8s.': PrometheusUnavailable("late", kind="timeout")},
+        {"namespace!=": REFUSED},
+    ],
+)
+async def test_any_other_refusal_is_a_failure(tmp_path: Path, failing: dict[str, UpstreamError]) -> None:
+    """A selector that is refused itself, a classic label that is, or a question without an answer, is never absence."""
+    rig = Rig(f"rules: [{{seriesQuery: a, resources: {{overrides: {ODD_LABEL}}}}}]", tmp_path, 'a{namespace="n"}')
+    await rig.relist.relist()
+    before = rig.listed()
+    rig.backend.failing = failing
+
+    await rig.relist.relist()
+
+    assert (rig.listed(), rig.relist.states["a"].error is None) == (before, False)
+
+
+# ---- accidents
+
+
+@pytest.mark.parametrize("part", ["names a", "labels ", "series a", ""])
+async def test_an_accident_is_one_selector_s_failure(
+    tmp_path: Path, part: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What nobody foresaw fails as any failure does: its selector alone, named, with the cause in the log."""
+    template = "- {seriesQuery: 'c{x!=\"\"}', resources: {template: 'k_<<.Resource>>'}}\nexternalRules:"
+    rig = Rig(TWO.replace("externalRules:", template), tmp_path, *SERIES)
+    rig.backend.labels_work = part != "series a"
+    rig.backend.failing = {part: ZeroDivisionError("nobody foresaw this")}  # type: ignore[dict-item]  # that is the point
+
+    await rig.relist.relist()
+
+    failed = {query for query, state in rig.relist.states.items() if state.error is not None}
+    assert (
+        failed
+        == {
+            "names a": {'a{pod!=""}'},
+            "labels ": {'c{x!=""}'},
+            "series a": {'a{pod!=""}'},
+            "": set(rig.relist.states),
+        }[part]
+    )
+    assert "nobody foresaw this" in caplog.text
+    assert rig.reports.relists[-1]["failed"] == len(failed)
