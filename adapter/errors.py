@@ -7,6 +7,8 @@
     |  |- UnsupportedSelector     400  a selector that can be read and cannot be put to Prometheus
     |  |- InvalidOption           400  another query parameter (limit, timeout, ...)
     |  |- ForbiddenOption         422  list options that exclude each other
+    |  |- Unauthenticated         401  credentials that prove nobody
+    |  |- AccessDenied            403  a caller who may not do this
     |  |- Forbidden               403  a rule does not serve this namespace
     |  |- MetricNotFound          404  no such metric, no such object, or no value for it
     |  |- RouteNotFound           404  no such path
@@ -26,6 +28,7 @@
        |- KubernetesNotFound      500  kube-apiserver has no such object
        |- KubernetesConflict      500  another writer was faster
        |- ClusterGone             500  a list or a watch has to begin anew (410)
+       |- AuthorizerFailed        500  nobody could say whether a caller may do this
        `- DeadlineExceeded        504
 
     ConfigError (many Problems) lives in config.problems; it never reaches HTTP.
@@ -71,6 +74,27 @@ class ForbiddenOption(RequestError):
         self.field = field
         self.detail = detail
         self.cause = cause
+
+
+class Unauthenticated(RequestError):
+    """Credentials were given and none of them proves who the caller is; `reasons` are for the log, not for the caller."""
+
+    def __init__(self, reasons: tuple[str, ...] = ()) -> None:
+        super().__init__("Unauthorized")
+        self.reasons = reasons
+
+
+class AccessDenied(RequestError):
+    """A caller may not do this; the text and the facts are those of Kubernetes' own refusal.
+
+    `group`, `resource` and `name` are empty for what is no resource, and `name` is for a list.
+    """
+
+    def __init__(self, message: str, *, group: str = "", resource: str = "", name: str = "") -> None:
+        super().__init__(message)
+        self.group = group
+        self.resource = resource
+        self.name = name
 
 
 class Forbidden(RequestError):
@@ -209,6 +233,10 @@ class KubernetesConflict(UpstreamError):
 
 class ClusterGone(UpstreamError):
     """A list or a watch cannot go on from where it was, and has to begin anew (410)."""
+
+
+class AuthorizerFailed(UpstreamError):
+    """Nobody could be asked whether a caller may do something, so the caller may not."""
 
 
 class DeadlineExceeded(UpstreamError):

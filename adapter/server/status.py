@@ -41,6 +41,11 @@ def _watched(error: errors.WatchNotSupported) -> Details:
     return {"group": error.group, "kind": error.kind}
 
 
+def _denied(error: errors.AccessDenied) -> Details:
+    facts = {"name": error.name, "group": error.group, "kind": error.resource}
+    return {name: value for name, value in facts.items() if value}
+
+
 def _not_acceptable(error: errors.NotAcceptable) -> Details | None:
     """Give the router's refusal, which begins with its code, empty details, and the negotiation's none."""
     return {} if str(error).startswith("406: ") else None
@@ -66,6 +71,8 @@ TABLE: Mapping[type[errors.AdapterError], Row] = {
     errors.UnsupportedSelector: Row(code=400, reason="BadRequest"),
     errors.InvalidOption: Row(code=400, reason="BadRequest"),
     errors.ForbiddenOption: Row(code=422, reason="Invalid", details=_forbidden_option),
+    errors.Unauthenticated: Row(code=401, reason="Unauthorized"),
+    errors.AccessDenied: Row(code=403, reason="Forbidden", details=_denied),
     errors.Forbidden: Row(code=403, reason="Forbidden"),
     errors.MetricNotFound: Row(code=404, reason="NotFound"),
     errors.RouteNotFound: Row(code=404, reason="NotFound", details=_empty),
@@ -84,6 +91,7 @@ TABLE: Mapping[type[errors.AdapterError], Row] = {
     errors.KubernetesNotFound: _UNLISTED,
     errors.KubernetesConflict: _UNLISTED,
     errors.ClusterGone: _UNLISTED,
+    errors.AuthorizerFailed: Row(code=500, reason="InternalError"),
     errors.DeadlineExceeded: Row(code=504, reason="Timeout", message=lambda _error: _TIMEOUT, details=_empty),
 }
 

@@ -66,6 +66,13 @@ ANSWERS = [
         errors.Forbidden("rule r does not serve namespace ns"),
         status("rule r does not serve namespace ns", "Forbidden", 403),
     ),
+    (errors.Unauthenticated(("token: secret",)), status("Unauthorized", "Unauthorized", 401)),
+    (
+        errors.AccessDenied("forbidden: no", group="g", resource="pods", name="web"),
+        status("forbidden: no", "Forbidden", 403, '{"name":"web","group":"g","kind":"pods"}'),
+    ),
+    (errors.AccessDenied("forbidden: no"), status("forbidden: no", "Forbidden", 403, "{}")),
+    (errors.AuthorizerFailed("nobody to ask"), status("nobody to ask", "InternalError", 500)),
     (errors.PrometheusUnavailable("http://u:secret@prom: refused", kind="connect"), UNFETCHED),
     (errors.QueryRejected("parse error: secret", status=400, kind="bad_data"), UNFETCHED),
     (errors.PartialAnswer(("store secret is down",)), UNFETCHED),
