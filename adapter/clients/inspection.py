@@ -19,6 +19,7 @@ from adapter.clients.inspection_door import Door, Login, NotOfferedError, short
 from adapter.clients.options import PrometheusOptions
 from adapter.config.urls import redacted_url
 from adapter.errors import DeadlineExceeded, PrometheusUnavailable, QueryRejected
+from adapter.promql.decode import number_of, time_of
 from adapter.promql.model import Sample
 
 __all__ = ["CheckingConnection", "NoVectorError", "NotOfferedError", "open_checking_connection"]
@@ -226,11 +227,11 @@ def _is_text(result: list[Any]) -> bool:
 def _sample(item: Mapping[str, Any]) -> Sample:
     labels = {str(name): str(value) for name, value in item["metric"].items()}
     if "histogram" in item:
-        at = float(item["histogram"][0])
+        at = time_of(item["histogram"][0])
         return Sample(labels=labels, value=float("nan"), timestamp_seconds=at, histogram=True)
     at, value = item["value"]
-    return Sample(labels=labels, value=float(value), timestamp_seconds=float(at))
+    return Sample(labels=labels, value=number_of(value), timestamp_seconds=time_of(at))
 
 
 def _times(item: Mapping[str, Any]) -> tuple[float, ...]:
-    return tuple(float(at) for at, _ in (*item.get("values", ()), *item.get("histograms", ())))
+    return tuple(time_of(at) for at, _ in (*item.get("values", ()), *item.get("histograms", ())))

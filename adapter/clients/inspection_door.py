@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import queue
 import ssl
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -23,6 +25,9 @@ _REJECTED: Final = frozenset({400, 422})
 _UNSUPPORTED: Final = frozenset({403, 404, 405, 414, 501})
 # The most text of a server that a message repeats.
 _MAX_MESSAGE_CHARACTERS: Final = 300
+
+
+_Answered = tuple[requests.Response, tuple[str, ...]]
 
 
 class NotOfferedError(Exception):
@@ -71,18 +76,44 @@ class Door(HTTPAdapter):
         """Leave the connection as it is: the context knows whom to trust."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a request and read the whole answer, which must be good."""
+        """Send a request and read the whole answer, which must be good and there in time.
+
+        Sockets limit each wait for a byte, and a server that drips ends none of them. So a thread sends and reads, and
+        is left alone with what it has when its time is over: `check` gives up after a few such answers.
+        """
         self.warnings = ()
+        ended: queue.SimpleQueue[_Answered | BaseException] = queue.SimpleQueue()
+        begun = threading.Event()
+
+        def ask() -> None:
+            try:
+                ended.put(self._answered(request, begun, *args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - raised again where somebody waits for it
+                ended.put(error)
+
+        threading.Thread(target=ask, name="ask Prometheus", daemon=True).start()
+        try:
+            answered = ended.get(timeout=self._seconds)
+        except queue.Empty:
+            what = "no complete answer" if begun.is_set() else "no answer"
+            raise DeadlineExceeded(f"{what} within {self._seconds:g} s") from None
+        if isinstance(answered, BaseException):
+            raise answered
+        response, self.warnings = answered
+        return response
+
+    def _answered(
+        self, request: requests.PreparedRequest, begun: threading.Event, *args: Any, **kwargs: Any
+    ) -> _Answered:
         end = self._clock() + self._seconds
         with super().send(request, *args, **{**kwargs, "stream": True}) as response:
+            begun.set()
             body = self._read(response, end)
         if response.status_code != requests.codes.ok:
             raise _error_of(response.status_code, body)
-        if b'"warnings"' in body:
-            self.warnings = _warnings_of(body)
         response.raw = io.BytesIO(body)
         response._content = body  # noqa: SLF001 - requests has no public way to give a response its body
-        return response
+        return response, _warnings_of(body) if b'"warnings"' in body else ()
 
     def _read(self, response: requests.Response, end: float) -> bytes:
         chunks, size = [], 0

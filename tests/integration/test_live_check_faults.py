@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import ssl
 import threading
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -192,7 +194,9 @@ FAULTS = [
     ("no data", only("query", Reply(body=b'{"status":"success"}')), {}, [UNKNOWN]),
     ("data that is text", only("query", good("x")), {}, [UNKNOWN]),
     ("a sample without labels", only("query", good({"result": [{"value": [1, "2"]}]})), {}, [UNKNOWN]),
-    ("a value that is no number", only("query", good(vector("many"))), {}, [UNKNOWN]),
+    ("a value that is no number", only("query", good(vector("many"))), {}, ["live/unreachable: Prometheus answered with a value that is no number"]),
+    ("a value that only Python reads", only("query", good(vector("1_000"))), {}, ["live/unreachable: Prometheus answered with a value that is no number"]),
+    ("a time beyond all years", only("query", good({"result": [{"metric": LABELS, "value": [1e300, "2"]}]})), {}, ["live/unreachable: Prometheus answered with a time that is not within the years 1 to 9999"]),
     ("types without a type", only("metadata", good({"a": [7]})), {}, [UNKNOWN]),
     ("broken", always(bad(500, "internal", "oh")), {}, ["live/unreachable: HTTP status 500: oh"]),
     ("locked", always(Reply(status=401)), {}, ["live/unreachable: the server asks for credentials (HTTP status 401)"]),
@@ -213,6 +217,43 @@ def test_no_server_can_break_the_check(
     _, stub.answer, options, expected = row
 
     assert codes(tmp_path, stub.url, **options) == expected
+
+
+DRIPS = {
+    "in front of its head": b"",
+    "in its head": b"HTTP/1.1 200 OK\r\nX-Endless: ",
+    "between lines of its head": b"HTTP/1.1 200 OK\r\n",
+    "in its body": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n",
+    "in a body without an end": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n",
+    "in a chunked body": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("begin", DRIPS.values(), ids=DRIPS)
+def test_a_server_that_drips_is_left_in_time(begin: bytes, tmp_path: Path) -> None:
+    """A byte now and then, wherever in an answer, is no answer: one time limit counts for all of it."""
+    over = threading.Event()
+
+    class Drip(BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                self.request.recv(65_536)
+                self.request.sendall(begin)
+                while not over.wait(0.02):
+                    self.request.sendall(b"1")
+
+    found: list[str] = []
+    with QuietServer(("127.0.0.1", 0), Drip) as server:  # type: ignore[arg-type]  # it takes any handler
+        serve = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
+        serve.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        asking = threading.Thread(target=lambda: found.extend(codes(tmp_path, url, timeout_seconds=0.1)), daemon=True)
+        asking.start()
+        asking.join(30)
+        over.set()
+        server.shutdown()
+
+    assert [text.partition(": no ")[0] for text in found] == ["live/unreachable"]
 
 
 def test_nobody_there(tmp_path: Path) -> None:
