@@ -20,7 +20,7 @@ _ANNOTATION_MARKS: Final = ("PromQL warning:", "PromQL info:")
 
 # What is kept grows with metric names times labels: 50,000 names with 40 labels each, some 200 MB, and no further.
 _MAX_KEPT: Final = 2_000_000
-_MAX_WARNINGS: Final = 100
+_MAX_WARNINGS: Final = 20
 _MAX_TEXT_CHARACTERS: Final = 2000  # of a warning or an error: it goes to logs and messages
 # The parser keeps a text until it has all of it, and we the labels of one series. Prometheus' largest series have some
 # kilobytes, so an answer in which none ends for 4 MiB is no list of series.

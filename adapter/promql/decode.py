@@ -23,7 +23,7 @@ _FIRST_SECOND: Final = -62_135_596_800
 _END_SECOND: Final = 253_402_300_800
 # More objects than any one workload has; as a metric list they are 4 MB and some 150 ms in which nobody else is served.
 MAX_SAMPLES: Final = 20_000
-_MAX_WARNINGS: Final = 100
+_MAX_WARNINGS: Final = 20  # one names the fault; a store behind Thanos adds one each
 _MAX_TEXT_CHARACTERS: Final = 2000  # of an error or a warning: it goes to logs and messages
 
 
