@@ -66,15 +66,17 @@ def format_duration(nanoseconds: int) -> str:
 
 def _part_nanoseconds(match: re.Match[str], text: str) -> int:
     """Return the nanoseconds of one number with its unit."""
-    whole, fraction, name = match[1], match[2] or "", match[3]
-    if not (whole or fraction) or len(whole.lstrip("0")) > _LIMIT_DIGITS or int(whole or "0") > _LIMIT:
+    digits, fraction, name = match[1], match[2] or "", match[3]
+    # int() refuses more than 4,300 digits, zeros among them
+    whole = digits.lstrip("0") or "0"
+    if not (digits or fraction) or len(whole) > _LIMIT_DIGITS or int(whole) > _LIMIT:
         raise _invalid(text)
     if not name:
         raise ValueError(f"time: missing unit in duration {_quoted(text)}")
     if name not in _UNITS:
         raise ValueError(f"time: unknown unit {_quoted(name)} in duration {_quoted(text)}")
     unit = _UNITS[name]
-    return int(whole or "0") * unit + _fraction_nanoseconds(fraction, unit)
+    return int(whole) * unit + _fraction_nanoseconds(fraction, unit)
 
 
 def _fraction_nanoseconds(digits: str, unit: int) -> int:

@@ -12,7 +12,7 @@ from adapter.kube.gotext import quoted
 from adapter.kube.selectors import FieldSelector, Selector, check_known_fields, parse_field_selector, parse_selector
 
 _NANOSECONDS = 1_000_000_000
-_INTEGER = re.compile(r"([+-]?)0*([0-9]+)")
+_INTEGER = re.compile(r"([+-]?)([0-9]+)")
 _INT64 = 1 << 63
 _MATCHES = ("Exact", "NotOlderThan")
 
@@ -103,7 +103,7 @@ def _integer(parameters: Mapping[str, str], name: str) -> int | None:
     match = _INTEGER.fullmatch(text)
     if match is None:
         raise _not_an_integer(text, "invalid syntax")
-    sign, digits = match.groups()
+    sign, digits = match[1], match[2].lstrip("0") or "0"
     # int() refuses more than 4,300 digits, and no int64 has more than these
     number = int(sign + digits) if len(digits) <= len(str(_INT64)) else _INT64
     if not -_INT64 <= number < _INT64:

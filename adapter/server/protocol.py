@@ -1,7 +1,7 @@
 """How patient the server is with a connection that does not get to the point, or to its end.
 
 uvicorn bounds neither how long a client may take to send the head of a request nor how large that head may be; the API
-servers of Kubernetes bound both.
+servers of Kubernetes bound both. No path reads a body, so what follows a head is skipped, up to a bound of its own.
 """
 
 from __future__ import annotations
@@ -9,23 +9,33 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from adapter.kube.documents import status
+from adapter.server.negotiation import encode
 
 HEAD_TIMEOUT_SECONDS = 32.0  # ReadHeaderTimeout of k8s.io/apiserver
 MAX_HEAD_BYTES = 1 << 20  # MaxHeaderBytes of net/http
+# Bodies and trailers are skipped; a client that sends more of them than net/http would skip after an answer is cut off.
+MAX_BODY_BYTES = 256 * 1024
+# Requests of one connection that wait for the answer to the first: kube-apiserver's client sends one at a time.
+MAX_PIPELINED = 32
 # How long a client may take to answer that we close its TLS connection: a pooled one that nobody reads never does, and
 # the drain would wait for it.
 FAREWELL_SECONDS = 0.5
 
+_BAD_REQUEST, _HEAD_TOO_LARGE = 400, 431
+
 
 class PatientProtocol(HttpToolsProtocol):
-    """HTTP/1.1 over one connection, with limits on the time and the size of each request's head."""
+    """HTTP/1.1 over one connection, with limits on the time and the size of each request."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_timer: asyncio.TimerHandle | None = None
-        self._head_bytes = 0
+        self._read_bytes = 0  # of the head, or of what follows it
         self._in_head = True
+        self._is_read = True  # the request that is answered now, to its end
         self._draining = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
@@ -39,12 +49,16 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on; a head that is too large ends the connection."""
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self.send_400_response("Request head is too large.")
-                return
+        """Read on; a request that is too large ends the connection."""
+        if self.transport.is_closing():
+            return  # what was refused is not read on
+        self._read_bytes += len(data)
+        if self._in_head and self._read_bytes > MAX_HEAD_BYTES:
+            self._refuse(_HEAD_TOO_LARGE, f"the head of the request is larger than {MAX_HEAD_BYTES} bytes")
+            return
+        if not self._in_head and self._read_bytes > MAX_BODY_BYTES:
+            self.transport.abort()
+            return
         super().data_received(data)
 
     def on_message_begin(self) -> None:
@@ -53,11 +67,30 @@ class PatientProtocol(HttpToolsProtocol):
         if not self._in_head:
             self._await_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the head; trailers, which come after a body, are no part of it."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Stop waiting: the head is there."""
         self._stop_waiting()
-        self._in_head, self._head_bytes = False, 0
+        self._in_head, self._read_bytes, self._is_read = False, 0, False
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many requests wait for their answers")  # the parser stops, and uvicorn refuses
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Skip a part of a body."""
+
+    def on_message_complete(self) -> None:
+        """Note that the request was read to its end."""
+        self._is_read, self._read_bytes = True, 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be understood."""
+        self._refuse(_BAD_REQUEST, msg)
 
     def shutdown(self) -> None:
         """Close the connection now if it is idle, else after the response that is under way."""
@@ -66,10 +99,26 @@ class PatientProtocol(HttpToolsProtocol):
         self._part_from_closing()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or say goodbye."""
+        """Go on with the next request, or say goodbye: also to a client that has not sent all of the last one."""
+        if not self._is_read and not self.pipeline:
+            self.transport.close()
         super().on_response_complete()
-        if self._draining:
+        if self._draining or self.transport.is_closing():
             self._part_from_closing()
+
+    def _refuse(self, code: int, message: str) -> None:
+        """Answer with a Status, and close."""
+        if self.transport.is_closing():
+            return
+        body = encode(status(code=code, reason="BadRequest" if code == _BAD_REQUEST else "", message=message))
+        head = (
+            b"content-type: application/json\r\n"
+            b"content-length: %d\r\n"
+            b"connection: close\r\n\r\n" % len(body)
+        )  # fmt: skip
+        self.transport.write(STATUS_LINE[code] + head + body)
+        self.transport.close()
+        self._part_from_closing()
 
     def _part_from_closing(self) -> None:
         if self.transport.is_closing():

@@ -51,6 +51,8 @@ def test_prints_as_go_prints(line: str) -> None:
         ("-9223372036854775808ns", -(2**63)),
         ("1.s", 1_000_000_000),
         ("-0", 0),
+        ("0" * 5000 + "1s", 1_000_000_000),
+        ("0" * 5000 + "s", 0),
     ],
 )
 def test_reads_odd_durations(text: str, nanoseconds: int) -> None:

@@ -63,6 +63,8 @@ NUMBERS = [
     ("9223372036854775808", "value out of range"),
     ("-9223372036854775809", "value out of range"),
     ("0" * 5000 + "7", 7),
+    ("-" + "0" * 5000, 0),
+    ("0" * 60_000 + "x", "invalid syntax"),
     ("9" * 5000, "value out of range"),
     ("\u0665", "invalid syntax"),
     ("+5", 5),

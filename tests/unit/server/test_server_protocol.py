@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from adapter.server.protocol import HEAD_TIMEOUT_SECONDS, MAX_HEAD_BYTES, PatientProtocol
+from adapter.server.protocol import (
+    HEAD_TIMEOUT_SECONDS,
+    MAX_BODY_BYTES,
+    MAX_HEAD_BYTES,
+    MAX_PIPELINED,
+    PatientProtocol,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -73,6 +80,16 @@ class Transport:
         """Close."""
         self.closed = True
 
+    def abort(self) -> None:
+        """Close without a word."""
+        self.closed = True
+
+    def pause_reading(self) -> None:
+        """Read no more for now."""
+
+    def resume_reading(self) -> None:
+        """Read on."""
+
     def write(self, data: bytes) -> None:
         """Keep what is written."""
         self.written += data
@@ -97,7 +114,7 @@ def connected() -> tuple[PatientProtocol, Loop, Transport]:
     )
     loop, transport = Loop(), Transport()
     protocol = PatientProtocol(config=config, server_state=ServerState(), app_state={}, _loop=loop)
-    protocol.connection_made(transport)
+    protocol.connection_made(cast("asyncio.Transport", transport))
     return protocol, loop, transport
 
 
@@ -165,7 +182,8 @@ async def test_large_head() -> None:
         protocol.data_received(b"a" * 4096)
 
     assert transport.closed
-    assert transport.written.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert transport.written.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert b'"message":"the head of the request is larger than 1048576 bytes","code":431}' in transport.written
 
 
 async def test_many_requests() -> None:
@@ -180,3 +198,74 @@ async def test_many_requests() -> None:
 
     assert not transport.closed
     assert transport.written.count(b"HTTP/1.1 200 OK\r\n") == 8
+
+
+async def test_what_is_no_http_gets_a_status() -> None:
+    """Bytes that are no request are refused with a Status."""
+    protocol, _, transport = connected()
+
+    protocol.data_received(b"HELLO\r\n\r\n")
+
+    assert transport.closed
+    assert transport.written.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b'"reason":"BadRequest","code":400}' in transport.written
+
+
+CHUNKED = b"GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def test_trailers_are_no_headers() -> None:
+    """What comes after a body in the form of headers is not among them."""
+    protocol, loop, transport = connected()
+
+    protocol.data_received(CHUNKED + b"1\r\na\r\n0\r\nX-Remote-User: admin\r\n\r\n")
+    await asyncio.gather(*loop.tasks)
+
+    assert [name for name, _ in protocol.headers] == [b"host", b"transfer-encoding"]
+    assert not transport.closed
+
+
+@pytest.mark.parametrize("piece", [b"1\r\na\r\n", b"0\r\nX: " + b"y" * 4096, b"y" * 4096], ids=["body", "field", "end"])
+async def test_endless_request(piece: bytes) -> None:
+    """A body, or trailers, without an end are cut off."""
+    protocol, _, transport = connected()
+    protocol.data_received(CHUNKED)
+    if piece.startswith(b"y"):
+        protocol.data_received(b"0\r\nX: ")
+
+    for _ in range(MAX_BODY_BYTES // len(piece) + 1):
+        protocol.data_received(piece)
+
+    assert transport.closed
+
+
+async def test_answered_before_the_body_came() -> None:
+    """A client that has its answer and has not sent all of its request is not waited for."""
+    protocol, loop, transport = connected()
+
+    protocol.data_received(REQUEST[:-2] + b"Content-Length: 10\r\n\r\nhalf")
+    await asyncio.gather(*loop.tasks)
+
+    assert transport.written.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert transport.closed
+
+
+async def test_pipelined_requests_are_answered() -> None:
+    """Requests that come together are answered one after the other."""
+    protocol, loop, transport = connected()
+
+    protocol.data_received(REQUEST * 5)
+    while loop.tasks:
+        await loop.tasks.pop(0)
+
+    assert transport.written.count(b"HTTP/1.1 200 OK\r\n") == 5
+    assert not transport.closed
+
+
+async def test_too_many_pipelined_requests() -> None:
+    """A client that sends request after request and reads no answer is refused."""
+    protocol, _, transport = connected()
+
+    protocol.data_received(REQUEST * (MAX_PIPELINED + 2))
+
+    assert transport.closed
