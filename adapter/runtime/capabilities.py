@@ -21,6 +21,8 @@ NO_SERIES: Final = '{__name__="tidegauge:matches:nothing"}'
 _VERSION_SECONDS: Final = 300.0
 
 _ANSWERED: Final = "answered"
+# What is wrong with one query, or with one answer, says nothing of the server.
+_OF_ONE_QUERY: Final = frozenset({"query_timeout", "too_large"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,7 @@ def outcome_of(error: BaseException | None) -> str:
     """Return the class of an outcome; what a query's own fault is, or our own decision, says nothing of the server."""
     match error:
         case PrometheusUnavailable(kind=kind):
-            return kind
+            return _ANSWERED if kind in _OF_ONE_QUERY else kind
         case EndpointUnsupported(status=status):
             return f"unsupported {status}"
         case _:

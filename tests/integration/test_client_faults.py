@@ -358,6 +358,35 @@ async def test_a_hung_server_is_asked_no_more_until_it_is_back() -> None:
         await backend.close()
 
 
+async def test_a_probe_needs_no_turn() -> None:
+    """While every turn is taken by a query that hangs, the smallest question is asked and shows that the server lives."""
+    settings = BreakerSettings(failures=1, fair_seconds=0.05)
+    async with faulty() as server, client_of(server.url, max_connections=2) as client:
+
+        async def answer_probes(writer: asyncio.StreamWriter) -> None:
+            await (says(GOOD) if b"vector%281%29" in server.requests[-1] else hang)(writer)
+
+        server.behaviour = answer_probes
+        backend = Backend(name="default", client=client, observer=Outcomes(), clocks=Clocks(), breaker=settings)
+
+        def ask(seconds: float) -> asyncio.Task[object]:
+            return asyncio.create_task(backend.query("up", at_seconds=1.0, deadline_seconds=time.monotonic() + seconds))
+
+        hanging = [ask(LONG), ask(0.1), ask(LONG)]
+        async with asyncio.timeout(LONG):
+            assert await ending(hanging.pop(1)) == "timeout"
+            for _ in range(4):  # three queries and the probe
+                await server.arrivals.get()
+            while backend.state.consecutive_failures:  # noqa: ASYNC110 - nothing tells that a row of failures has ended
+                await asyncio.sleep(0)
+
+        assert backend.state.breaker == "closed"
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+        await backend.close()
+
+
 # ---- TLS
 
 

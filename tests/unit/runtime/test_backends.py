@@ -349,6 +349,23 @@ async def test_another_class_of_errors_is_proved_again() -> None:
     assert (before, await backend.label_endpoints_work()) == (False, True)
 
 
+LARGE = {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [1, "7"]}] * 20_001}}
+
+
+@pytest.mark.parametrize(("document", "status"), [(SLOW, 503), (LARGE, 200)])
+async def test_what_is_wrong_with_a_query_needs_no_new_proof(document: object, status: int) -> None:
+    """A query that is given up, or brings too much, now and then, says nothing of the label endpoints."""
+    bench = Bench(labels())
+    backend = bench.backend()
+    await backend.label_endpoints_work()
+    for handler in (lambda _: answer(document, status), lambda _: answer(VECTOR)):
+        bench.handler = handler
+        await bench.ask(backend)
+    asked = len(bench.prometheus.requests)
+
+    assert (await backend.label_endpoints_work(), len(bench.prometheus.requests)) == (True, asked)
+
+
 @pytest.mark.parametrize("status", [400, 422])
 async def test_a_refused_query_changes_no_proof(status: int) -> None:
     """A query that Prometheus refuses says nothing about its endpoints."""
