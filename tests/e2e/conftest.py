@@ -18,6 +18,7 @@ MakeReport = Generator[None, pytest.TestReport, pytest.TestReport]
 
 _LOG_LINES = 40
 _LOGS = pytest.StashKey[dict[str, Path]]()
+_SIZES = pytest.StashKey[dict[Path, int]]()
 
 
 @pytest.fixture(scope="session")
@@ -69,12 +70,27 @@ def _alive(request: pytest.FixtureRequest) -> Iterator[None]:
         request.getfixturevalue("plane").check_alive()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note how long each log is, so that a failure shows what was written meanwhile."""
+    logs = item.config.stash.get(_LOGS, {})
+    item.stash[_SIZES] = {path: path.stat().st_size for path in logs.values() if path.exists()}
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> MakeReport:
     """Add the ends of the logs to the report of a failure."""
     report = yield
     if report.failed:
         for name, path in item.config.stash.get(_LOGS, {}).items():
-            lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-            report.sections.append((f"{name}: {path}", "\n".join(lines[-_LOG_LINES:])))
+            if lines := _written(path, since=item.stash.get(_SIZES, {}).get(path, 0)):
+                report.sections.append((f"{name}: {path}", "\n".join(lines[-_LOG_LINES:])))
     return report
+
+
+def _written(path: Path, *, since: int) -> list[str]:
+    if not path.exists():
+        return []
+    with path.open("rb") as log:
+        log.seek(since)
+        return log.read().decode(errors="replace").splitlines()

@@ -14,23 +14,18 @@ import pytest
 from rig.processes import wait_until
 
 from e2e.rig import objects
-from e2e.rig.adapter import Adapter
 from e2e.rig.audit import access_reviews, lists, token_reviews
 from e2e.rig.cluster import Cluster
 from e2e.rig.control_plane import ADMIN, ControlPlane
 from e2e.rig.kubelet import Kubelet
+from e2e.rig.load import Load, ask
 from e2e.rig.pki import Authority
-from e2e.rig.registration import EXTERNAL, Registration
+from e2e.rig.registration import EXTERNAL
 from e2e.rig.series import ScrapingPrometheus, Series
+from e2e.rig.stage import Stage, open_stage, values
 
 _SECONDS = 30.0
 _TESTS = Path(__file__).resolve().parents[1]
-_RULES = """
-externalRules:
-- seriesQuery: queue_depth{namespace!=""}
-  resources: {overrides: {namespace: {resource: namespace}}}
-  metricsQuery: sum(<<.Series>>{<<.LabelMatchers>>}) by (queue)
-"""
 # A control plane in a process that is killed; it says the process ids of its children first.
 _VICTIM = """
 import os, sys, time
@@ -196,38 +191,37 @@ def test_prometheus_can_end_hang_and_come_back(prometheus: ScrapingPrometheus, s
 
 
 @pytest.fixture
-def adapter(
-    cluster: Cluster, prometheus: ScrapingPrometheus, tmp_path: Path, logs: dict[str, Path]
-) -> Iterator[tuple[Adapter, Registration]]:
-    """A running adapter that is registered for one API."""
-    registration = Registration(cluster)
-    kubeconfig = registration.prepare()
-    flags = ("--metrics-relist-interval=1s", "--metrics-max-age=1m")
-    adapter = Adapter(
-        tmp_path / "adapter", kubeconfig=kubeconfig, prometheus_url=prometheus.url, rules=_RULES, flags=flags
-    )
-    logs["adapter"] = adapter.log
-    with adapter:
-        registration.register(adapter.port, authority=adapter.authority.pem, apis=[EXTERNAL])
-        yield adapter, registration
-    registration.unregister([EXTERNAL])
+def stage(cluster: Cluster, prometheus_binaries: Path, tmp_path: Path, logs: dict[str, Path]) -> Iterator[Stage]:
+    """The adapter behind the cluster, for one of its APIs."""
+    with open_stage(cluster, tmp_path, prometheus_binaries=prometheus_binaries, logs=logs, apis=[EXTERNAL]) as stage:
+        yield stage
 
 
-def test_it_aggregates_over_a_verified_certificate(
-    cluster: Cluster, series: Series, adapter: tuple[Adapter, Registration]
-) -> None:
+def test_it_aggregates_over_a_verified_certificate(stage: Stage) -> None:
     """The adapter is reached by kubectl through kube-apiserver, until the caBundle names another authority."""
-    process, registration = adapter
     path = f"{EXTERNAL.path}/namespaces/default/queue_depth"
-    series.set({'queue_depth{namespace="default",queue="a"}': 7})
-    registration.wait_available([EXTERNAL])
-    wait_until("the metric", lambda: cluster.plane.api.get(path).is_success, timeout_seconds=_SECONDS)
+    stage.series.set({'e2e_queue_depth{namespace="default",queue="a"}': 7})
+    wait_until("the metric", lambda: ask(stage.api, path).status == httpx.codes.OK, timeout_seconds=_SECONDS)
 
-    assert [item["value"] for item in cluster.plane.kubectl.raw(path)["items"]] == ["7"]
+    assert values(stage.cluster.plane.kubectl.raw(path)) == {"queue=a": 7}
+    assert stage.freshness()[EXTERNAL.name] == "Current"
 
-    registration.register(process.port, authority=Authority("stranger").pem, apis=[EXTERNAL])
-    reasons = wait_until("the refusal", lambda: registration.unavailable([EXTERNAL]), timeout_seconds=_SECONDS)
+    stage.registration.register(stage.adapter.port, authority=Authority("stranger").pem, apis=[EXTERNAL])
+    reasons = wait_until("the refusal", lambda: stage.registration.unavailable([EXTERNAL]), timeout_seconds=_SECONDS)
     assert "certificate signed by unknown authority" in reasons[EXTERNAL.name]
+
+
+def test_load_tells_what_became_of_each_request(cluster: Cluster) -> None:
+    """Answers, refusals and broken connections are all counted."""
+    plane = cluster.plane
+    with plane.client(pair=plane.admin) as client, Load([client], ["/version", "/nothing"]) as load:
+        wait_until("some answers", lambda: len(load.answers) >= 4, timeout_seconds=_SECONDS)
+    with httpx.Client(base_url="https://127.0.0.1:1", trust_env=False) as nowhere:
+        broken = ask(nowhere, "/version")
+
+    assert {one.status for one in load.answers} == {200, 404}
+    assert {one.path for one in load.failures} == {"/nothing"}
+    assert (broken.status, "Connect" in broken.text) == (0, True)
 
 
 def test_nothing_stays_behind(tmp_path: Path) -> None:

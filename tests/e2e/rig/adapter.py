@@ -28,15 +28,25 @@ class Adapter:
         authority: signed the serving certificate; its `pem` is the caBundle.
         rules: the rules file; `write_rules` replaces it.
         url: for requests that do not go through kube-apiserver.
+
+    With `makes_certificate` no serving certificate is handed to it; flags say what it makes itself.
     """
 
     def __init__(
-        self, folder: Path, *, kubeconfig: Path, prometheus_url: str, rules: str, flags: Sequence[str] = ()
+        self,
+        folder: Path,
+        *,
+        kubeconfig: Path,
+        prometheus_url: str,
+        rules: str,
+        flags: Sequence[str] = (),
+        makes_certificate: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._kubeconfig = kubeconfig
         self._prometheus_url = prometheus_url
         self._flags = tuple(flags)
+        self._makes_certificate = makes_certificate
         self._child: Child | None = None
         self._port = free_port()
         self.authority = Authority("e2e-serving-ca")
@@ -52,6 +62,12 @@ class Adapter:
         """The port it serves on."""
         return self._port
 
+    @property
+    def _serving_flags(self) -> tuple[str, ...]:
+        if self._makes_certificate:
+            return ()
+        return (f"--tls-cert-file={self.serving.certificate}", f"--tls-private-key-file={self.serving.key}")
+
     def launch(self) -> Child:
         """Start it, and do not wait."""
         argv: list[str | Path] = [
@@ -60,11 +76,10 @@ class Adapter:
             f"--prometheus-url={self._prometheus_url}",
             "--bind-address=127.0.0.1",
             f"--secure-port={self._port}",
-            f"--tls-cert-file={self.serving.certificate}",
-            f"--tls-private-key-file={self.serving.key}",
             f"--lister-kubeconfig={self._kubeconfig}",
             f"--authentication-kubeconfig={self._kubeconfig}",
             f"--authorization-kubeconfig={self._kubeconfig}",
+            *self._serving_flags,
             *self._flags,
         ]
         child = self._child = Child("adapter", argv, log=self.log)

@@ -85,7 +85,8 @@ class ControlPlane:
         url: of kube-apiserver.
         authority: signs serving certificates and clients (`--client-ca-file`).
         front_proxy: what kube-apiserver shows to extension servers; it can be replaced while everything runs.
-        kubeconfig: of a user who may do everything.
+        admin: the certificate of a user who may do everything.
+        kubeconfig: of that user.
         api: an HTTP client of that user.
         kubectl: the command as that user.
         audit: kube-apiserver's audit log.
@@ -98,6 +99,7 @@ class ControlPlane:
         self._home = Home(folder)
         self._stack = contextlib.ExitStack()
         self.authority = self._home.authority
+        self.admin = self._home.pair("admin")
         self.front_proxy = FrontProxy(folder)
         self.children: list[Child] = []
         self.started_seconds: dict[str, float] = {}
@@ -166,7 +168,7 @@ class ControlPlane:
         home.write("ca.crt", self.authority.pem)
         home.pair("serving").write(self.authority.server(["localhost", "kubernetes.default.svc"]))
         admin, manager = self.authority.client(ADMIN, "system:masters"), self.authority.client(_MANAGER)
-        home.pair("admin").write(admin)
+        self.admin.write(admin)
         home.write("audit-policy.yaml", POLICY.encode())
         private, public = signing_keys()
         home.write("tokens.key", private)
@@ -175,7 +177,7 @@ class ControlPlane:
         self.kubeconfig_for("manager", certificate_user(manager))
         self.audit = AuditLog(home.folder / "audit.log")
         self.kubectl = Kubectl(self._programs.kubectl, self.kubeconfig, cache=home.folder / "kubectl-cache")
-        self.api = self._stack.enter_context(self.client(pair=home.pair("admin")))
+        self.api = self._stack.enter_context(self.client(pair=self.admin))
 
     def _run(self, name: str, argv: Sequence[str | Path], is_ready: Callable[[], bool]) -> None:
         begin = time.monotonic()

@@ -68,10 +68,10 @@ def pods_metric(metric: str, *, average: str, selector: Mapping[str, str] | None
     }
 
 
-def object_metric(metric: str, *, api_version: str, kind: str, name: str, value: str) -> Document:
-    """Return an Object metric with a value for the whole."""
+def object_metric(metric: str, *, api_version: str, kind: str, name: str, average: str) -> Document:
+    """Return an Object metric with an average for each pod."""
     described = {"apiVersion": api_version, "kind": kind, "name": name}
-    target = {"type": "Value", "value": value}
+    target = {"type": "AverageValue", "averageValue": average}
     return {
         "type": "Object",
         "object": {"metric": _metric(metric, None), "describedObject": described, "target": target},
