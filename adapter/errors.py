@@ -77,7 +77,7 @@ class ForbiddenOption(RequestError):
 
 
 class Unauthenticated(RequestError):
-    """Credentials were given and none of them proves who the caller is; `reasons` are for the log, not for the caller."""
+    """Credentials were given and none proves who the caller is; `reasons` are for the log, not for the caller."""
 
     def __init__(self, reasons: tuple[str, ...] = ()) -> None:
         super().__init__("Unauthorized")
