@@ -15,21 +15,18 @@ import orjson
 
 from adapter.kube.documents import ResourceEntry
 from adapter.server.calls import Answer, Call
+from adapter.server.negotiation import Conversion
 
 CONTENT_TYPE: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-_ASKED: Final = {"g": "apidiscovery.k8s.io", "v": "v2", "as": "APIGroupDiscoveryList"}
+# How it is asked for: a conversion of `/apis`. Its older version, v2beta1, left Kubernetes with 1.35.
+AGGREGATED: Final = Conversion(as_="APIGroupDiscoveryList", group="apidiscovery.k8s.io", version="v2")
 
 # What each version of a group lists: group -> version -> resources, both in the order of preference.
 Groups = Mapping[str, Mapping[str, Sequence[ResourceEntry]]]
 
 
-def is_asked_for(parameters: Mapping[str, str]) -> bool:
-    """Tell whether the parameters of a media type ask for this document, in the version that there is."""
-    return all(parameters.get(name) == value for name, value in _ASKED.items())
-
-
 def group_discovery_list(groups: Groups) -> dict[str, Any]:
-    """Return the document; resources without a verb for the list, metrics, are left out."""
+    """Return the document; metrics are left out."""
     return {
         "kind": "APIGroupDiscoveryList",
         "apiVersion": "apidiscovery.k8s.io/v2",

@@ -11,8 +11,9 @@ import orjson
 from adapter.errors import RouteNotFound
 from adapter.kube.documents import ApiGroup, ResourceEntry, api_group, api_group_list, api_resource_list
 from adapter.rules.catalog import Catalog
+from adapter.server.aggregated import AGGREGATED, Groups, aggregated_answer
 from adapter.server.calls import Answer, Call
-from adapter.server.negotiation import Form, encode, negotiate
+from adapter.server.negotiation import AS_IT_IS, COMPACT, Conversion, encode, negotiate, produce, respond
 
 CUSTOM = "custom.metrics.k8s.io"
 EXTERNAL = "external.metrics.k8s.io"
@@ -61,30 +62,41 @@ class Discovery:
         groups = self._provider.groups
         return tuple(name for name, is_there in ((CUSTOM, groups.custom), (EXTERNAL, groups.external)) if is_there)
 
+    def versions(self) -> Sequence[tuple[str, str]]:
+        """Return the versions of the groups that are served, each as (group, version)."""
+        return [(group, version) for group in self.installed() for version in VERSIONS[group]]
+
     def paths(self) -> Sequence[str]:
         """Return the paths of all discovery documents."""
         groups = self.installed()
         versions = [f"/apis/{group}/{version}" for group in groups for version in VERSIONS[group]]
         return ["/apis", *(f"/apis/{group}" for group in groups), *versions]
 
-    def group_list(self, call: Call) -> Answer:
-        """Answer `/apis`."""
-        form = negotiate(call)
+    async def group_list(self, call: Call) -> Answer:
+        """Answer `/apis`: the classic list, or every group in one document for who asks for that."""
+        form = negotiate(call, convertible=_is_aggregated)
+        if form.conversion != AS_IT_IS:
+            return aggregated_answer(call, self._aggregated())
         document = api_group_list(_group(name) for name in self.installed())
         address = {"clientCIDR": "0.0.0.0/0", "serverAddress": f":{call.port}"}
         groups = [{**group, "serverAddressByClientCIDRs": [address]} for group in document["groups"]]
-        return Answer(body=encode({**document, "groups": groups}, form))
+        return respond({**document, "groups": groups}, form)
 
-    def group(self, call: Call, group: str) -> Answer:
+    async def group(self, call: Call, group: str) -> Answer:
         """Answer `/apis/{group}`."""
-        form = negotiate(call)
-        return Answer(body=encode(_group(group), form))
+        return respond(_group(group), negotiate(call))
 
-    def resource_list(self, call: Call, group: str, version: str) -> Answer:
+    async def resource_list(self, call: Call, group: str, version: str) -> Answer:
         """Answer `/apis/{group}/{version}`, which is also what kube-apiserver probes for availability."""
         form = negotiate(call)
         body = self._bodies()[f"{group}/{version}"]
-        return Answer(body=_again(body, form) if form.indented else body)
+        if form == COMPACT:
+            return Answer(body=body)
+        document = orjson.loads(body)
+        return await produce(document, form, items=len(document["resources"]))
+
+    def _aggregated(self) -> Groups:
+        return {group: dict.fromkeys(VERSIONS[group], ()) for group in self.installed()}
 
     def _bodies(self) -> Mapping[str, bytes]:
         catalog, encoded = self._provider.catalog, self._encoded
@@ -97,10 +109,8 @@ def _group(name: str) -> ApiGroup:
     return api_group(name, VERSIONS[name])
 
 
-def _again(body: bytes, form: Form) -> bytes:
-    """Write an encoded document in another form."""
-    document: dict[str, object] = orjson.loads(body)
-    return encode(document, form)
+def _is_aggregated(conversion: Conversion) -> bool:
+    return conversion == AGGREGATED
 
 
 def _encode_all(catalog: Catalog) -> Mapping[str, bytes]:

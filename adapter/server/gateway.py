@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,10 +16,12 @@ from starlette.types import Receive, Scope, Send
 
 from adapter.errors import AdapterError, MethodNotAllowed, RouteNotFound, UpstreamError
 from adapter.server.calls import Answer, Call, read_call, send_answer
+from adapter.server.compression import compressed
 from adapter.server.discovery import CUSTOM, Discovery, Listed, check_version
 from adapter.server.list_options import deadline_seconds
 from adapter.server.metric_apis import MetricApis, MetricProvider, has_custom_route, has_external_route
-from adapter.server.negotiation import check_producible, encode, error_form
+from adapter.server.negotiation import OF_DISCOVERY, OF_VALUES, OF_VERSION, check_producible, error_form, respond
+from adapter.server.openapi import OpenApi
 from adapter.server.operations import HealthChecks, Operations, Shutdown
 from adapter.server.status import status_of
 
@@ -53,7 +55,12 @@ class Services:
     observer: RequestObserver | None = None
 
 
-Handler = Callable[[float], Awaitable[Answer]]  # is told how many seconds it may take
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Who answers a path, told how many seconds it may take, and the media types that a refusal lists."""
+
+    handler: Callable[[float], Awaitable[Answer]]
+    produces: tuple[str, ...]
 
 
 class Gateway:
@@ -68,14 +75,15 @@ class Gateway:
             shutdown=services.shutdown,
             render_metrics=services.render_metrics,
             version=services.version,
-            api_paths=self._discovery.paths,
+            api_paths=self._paths,
         )
+        self._openapi = OpenApi(self._discovery.versions, release=services.version)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - bodies are ignored
         """Answer one request; nothing is raised."""
         call = read_call(scope)
         begin = self._services.clock()
-        answer = await self.answer(call)
+        answer = await compressed(await self.answer(call), call)
         self._report(call, answer, self._services.clock() - begin)
         await send_answer(answer, audit_id=call.audit_id or self._services.new_audit_id(), send=send)
 
@@ -99,15 +107,18 @@ class Gateway:
     async def _answer(self, call: Call) -> Answer:
         """Answer in the order of the API servers: timeout, route, method, media types; the rest is the handler's."""
         seconds = deadline_seconds(call.parameters, longest_seconds=self._services.request_timeout_seconds)
-        handler = self._handler(call)
-        if handler is None:
-            return self._operations.answer(call)
+        route = self._route(call)
+        if route is None:
+            return self._openapi.answer(call) or self._operations.answer(call)
         if call.method != "GET":
             raise MethodNotAllowed
-        check_producible(call.accept)
-        return await handler(seconds)
+        check_producible(call.accept, route.produces)
+        return await route.handler(seconds)
 
-    def _handler(self, call: Call) -> Handler | None:
+    def _paths(self) -> Sequence[str]:
+        return [*self._discovery.paths(), *self._openapi.paths()]
+
+    def _route(self, call: Call) -> Route | None:
         """Return who answers a path of an API, None if it is none; raises RouteNotFound below a group that is there."""
         path = call.path.rstrip("/")
         if not path.startswith("/apis/"):
@@ -122,29 +133,30 @@ class Gateway:
         if not parts:
             return _from_memory(lambda: self._discovery.resource_list(call, group, version))
         if group == CUSTOM and has_custom_route(parts):
-            return lambda seconds: self._metrics.custom(call, version, parts, seconds)
+            return _of_values(lambda seconds: self._metrics.custom(call, version, parts, seconds))
         if group != CUSTOM and has_external_route(parts):
-            return lambda seconds: self._metrics.external(call, parts, seconds)
+            return _of_values(lambda seconds: self._metrics.external(call, parts, seconds))
         raise RouteNotFound
 
-    def _web_service(self, path: str, call: Call) -> Handler | None:
+    def _web_service(self, path: str, call: Call) -> Route | None:
         if path == "/apis":
             return _from_memory(lambda: self._discovery.group_list(call))
         if path == "/version":
-            return _from_memory(self._operations.version)
+            return _from_memory(self._operations.version, produces=OF_VERSION)
         return None
 
 
-def _from_memory(answer: Callable[[], Answer]) -> Handler:
-    async def handler(_seconds: float) -> Answer:
-        return answer()
+def _from_memory(answer: Callable[[], Awaitable[Answer]], *, produces: tuple[str, ...] = OF_DISCOVERY) -> Route:
+    return Route(handler=lambda _seconds: answer(), produces=produces)
 
-    return handler
+
+def _of_values(handler: Callable[[float], Awaitable[Answer]]) -> Route:
+    return Route(handler=handler, produces=OF_VALUES)
 
 
 def _failed(error: Exception, call: Call) -> Answer:
     document = status_of(error)
-    return Answer(status=document["code"], body=encode(document, error_form(call)))
+    return respond(document, error_form(call), status=document["code"])
 
 
 def _causes(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from adapter.rules.requests import ByName, BySelector, CustomMetricRequest, Exte
 from adapter.server.calls import Answer, Call
 from adapter.server.discovery import EXTERNAL
 from adapter.server.list_options import check_described_object, check_listable, read_list_options
-from adapter.server.negotiation import encode, negotiate
+from adapter.server.negotiation import negotiate, produce
 
 _VERSIONS: Mapping[str, CustomVersion] = {"v1beta1": "v1beta1", "v1beta2": "v1beta2"}
 _NAMESPACES = GroupResource("namespaces")
@@ -72,7 +72,7 @@ class MetricApis:
         work = self._provider.custom_metric(request, deadline_seconds=self._clock() + seconds)
         found = await self._within(seconds, work)
         document = metric_value_list(_VERSIONS[version], metric=found.metric, selector=selector, items=found.items)
-        return Answer(body=encode(document, form))
+        return await produce(document, form, items=len(found.items))
 
     async def external(self, call: Call, parts: Sequence[str], seconds: float) -> Answer:
         """Answer a path below `/apis/external.metrics.k8s.io/v1beta1` within so many seconds."""
@@ -80,7 +80,8 @@ class MetricApis:
         request = external_request(parts, call.parameters)
         work = self._provider.external_metric(request, deadline_seconds=self._clock() + seconds)
         found = await self._within(seconds, work)
-        return Answer(body=encode(external_metric_value_list(metric=found.metric, items=found.items), form))
+        document = external_metric_value_list(metric=found.metric, items=found.items)
+        return await produce(document, form, items=len(found.items))
 
     async def _within(self, seconds: float, work: Awaitable[_Found]) -> _Found:
         """Await work that has a deadline of its own, and leave it a little after that: nothing may hang."""

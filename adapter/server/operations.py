@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from adapter.server.calls import Answer, Call, all_values
-from adapter.server.negotiation import INDENTED, encode
+from adapter.server.negotiation import encode
 
 PROBES = ("healthz", "livez", "readyz")
 
@@ -85,7 +85,7 @@ class Operations:
         self._shutdown = shutdown
         self._render_metrics = render_metrics
         self._api_paths = api_paths
-        self._version = encode(_version_document(version), INDENTED)
+        self._version = encode(_version_document(version), indented=True)
 
     def answer(self, call: Call) -> Answer:
         """Answer whatever the method is, as the API servers do; an unknown path gets the index of paths with a 404."""
@@ -102,7 +102,7 @@ class Operations:
         named = [check for check in checks if check.name == name]
         return check_answer(named[0]) if named else self._index(status=404)
 
-    def version(self) -> Answer:
+    async def version(self) -> Answer:
         """Answer `/version`."""
         return Answer(body=self._version)
 
@@ -114,7 +114,7 @@ class Operations:
         probes = [f"/{probe}" for probe in PROBES]
         checks = [f"/{probe}/{check.name}" for probe in PROBES for check in self._checks(probe)]
         paths = sorted({*self._api_paths(), *probes, *checks, "/metrics", "/version"})
-        return Answer(status=status, body=encode({"paths": paths}, INDENTED))
+        return Answer(status=status, body=encode({"paths": paths}, indented=True))
 
 
 def probe_answer(probe: str, checks: Iterable[CheckResult], call: Call) -> Answer:

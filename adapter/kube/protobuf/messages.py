@@ -19,6 +19,7 @@ from adapter.kube.protobuf.wire import (
     text_map,
     texts,
     time,
+    wrapped_texts,
 )
 
 Message = Sequence[Field]
@@ -74,7 +75,7 @@ _API_RESOURCE: Final[Message] = (
     text(1, "name"),
     integer(2, "namespaced"),
     text(3, "kind"),
-    optional(4, "verbs", (texts(1, "items"),)),
+    wrapped_texts(4, "verbs"),
     texts(5, "shortNames"),
     text(6, "singularName"),
     texts(7, "categories"),

@@ -66,6 +66,17 @@ def texts(number: int, key: str) -> Field:
     return field
 
 
+def wrapped_texts(number: int, key: str) -> Field:
+    """Write a message that holds nothing but a list of strings, if there is a list."""
+    tag = _tag(number, _DELIMITED)
+    items = texts(1, key)
+
+    def field(value: Mapping[str, Any]) -> bytes:
+        return b"" if value.get(key) is None else tag + delimited(items(value))
+
+    return field
+
+
 def integer(number: int, key: str) -> Field:
     """Write a number, also an absent one: as zero."""
     tag = _tag(number, _VARINT)

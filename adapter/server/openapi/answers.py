@@ -49,6 +49,10 @@ class OpenApi:
         found = documents.get(path)
         return None if found is None else _hashed(call, path, found)
 
+    def paths(self) -> Sequence[str]:
+        """Return the paths of the documents."""
+        return list(self._documents())
+
     def _documents(self) -> dict[str, _Document]:
         versions = tuple(self._versions())
         if self._made is None or self._made[0] != versions:

@@ -133,6 +133,14 @@ def test_pod_metrics() -> None:
     assert usage[4:10] in wire
 
 
+def test_verbs_are_a_message_of_their_own() -> None:
+    """The verbs of a resource stand in a message, which JSON writes as the list in it."""
+    resource = {"name": "pods/m", "singularName": "", "namespaced": True, "kind": "M", "verbs": ["get", "list"]}
+    document = {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "g/v1", "resources": [resource]}
+    wire = "0a06 706f64732f6d 1001 1a01 4d 220b 0a03 676574 0a04 6c697374 3200 4200 4a00 5200"
+    assert wire.replace(" ", "") in encode_protobuf(document).hex()
+
+
 def test_table_has_no_protobuf_form() -> None:
     """A Table, which Kubernetes writes as JSON only, has no protobuf form."""
     assert not has_protobuf({"kind": "Table", "apiVersion": "meta.k8s.io/v1"})

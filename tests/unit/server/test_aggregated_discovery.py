@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import orjson
-import pytest
 
 from adapter.kube.documents import ResourceEntry
-from adapter.server.aggregated import Groups, aggregated_answer, is_asked_for
+from adapter.server.aggregated import Groups, aggregated_answer
 from adapter.server.calls import Call
 
 NODES = ResourceEntry(name="nodes", namespaced=False, kind="NodeMetrics", verbs=("get", "list"))
@@ -43,17 +42,3 @@ def test_versions_keep_their_order() -> None:
     answer = aggregated_answer(CALL, {"custom.metrics.k8s.io": {"v1beta2": (), "v1beta1": ()}})
     versions = orjson.loads(answer.body)["items"][0]["versions"]
     assert [(one["version"], one["resources"]) for one in versions] == [("v1beta2", []), ("v1beta1", [])]
-
-
-@pytest.mark.parametrize(
-    ("parameters", "asked"),
-    [
-        ({"g": "apidiscovery.k8s.io", "v": "v2", "as": "APIGroupDiscoveryList"}, True),
-        ({"g": "apidiscovery.k8s.io", "v": "v2beta1", "as": "APIGroupDiscoveryList"}, False),
-        ({"g": "meta.k8s.io", "v": "v1", "as": "Table"}, False),
-        ({}, False),
-    ],
-)
-def test_only_v2_is_there(parameters: dict[str, str], *, asked: bool) -> None:
-    """The only version of the document is v2; the older one left Kubernetes with 1.35."""
-    assert is_asked_for(parameters) is asked

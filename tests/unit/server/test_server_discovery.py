@@ -95,13 +95,13 @@ async def test_catalog_is_replaced(provider: FakeProvider) -> None:
     """A catalog is written once, and a new one is seen by the next request."""
     discovery = Discovery(provider)
     call = Call(path=f"/apis/{EXTERNAL}/v1beta1")
-    first = discovery.resource_list(call, EXTERNAL, "v1beta1")
-    again = discovery.resource_list(call, EXTERNAL, "v1beta1")
+    first = await discovery.resource_list(call, EXTERNAL, "v1beta1")
+    again = await discovery.resource_list(call, EXTERNAL, "v1beta1")
 
     provider.catalog = CATALOG
 
     assert again.body is first.body
-    assert b"queue_len" in discovery.resource_list(call, EXTERNAL, "v1beta1").body
+    assert b"queue_len" in (await discovery.resource_list(call, EXTERNAL, "v1beta1")).body
 
 
 async def test_lists_are_indented_for_people(ask: Ask, provider: FakeProvider) -> None:

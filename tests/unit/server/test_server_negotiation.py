@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 from server_fakes import Ask, FakeProvider
 
 pytestmark = pytest.mark.anyio
@@ -24,14 +25,15 @@ ACCEPTED = [
     "application/json;charset=utf-8",  # unknown parameters are ignored
     "application/json;stream=watch",
     "application/json;pretty=0",
-    f"{PROTOBUF}, */*",  # the HPA
-    f"{PROTOBUF},application/json",  # kubectl top
     f"{TABLE},{TABLE.replace('v1', 'v1beta1')},application/json",  # kubectl get
-    f"{AGGREGATED},application/json",
-    "application/yaml, application/json;q=0.1",
+    f"{AGGREGATED.replace('v=v2', 'v=v3')},application/json",
+    "application/json, application/yaml;q=0.1",
+    f"application/json;q=0.5, {PROTOBUF};q=0.4",
+    ",".join(["text/html"] * 60 + ["*/*"]),
     "application/cbor, application/json",
     "text/html, application/xhtml+xml, */*;q=0.8",
     "application/*, application/json",
+    f"application/*, {PROTOBUF}",
     "garbage, application/json",
     "application/json/x, application/json",
     " application/json ",
@@ -50,37 +52,121 @@ async def test_accepted(ask: Ask, path: str, accept: str) -> None:
     assert response.content.endswith(b"}\n")
 
 
-NO_PRODUCER = """{
-  "kind": "Status",
-  "apiVersion": "v1",
-  "metadata": {},
-  "status": "Failure",
-  "message": "406: Not Acceptable\\n\\nAvailable representations: application/json",
-  "reason": "NotAcceptable",
-  "details": {},
-  "code": 406
-}"""
+PROTOBUF_ACCEPTED = [
+    PROTOBUF,
+    f"{PROTOBUF}, */*",  # the HPA
+    f"{PROTOBUF},application/json",  # kubectl top, the VPA
+    f"application/json;q=0.5, {PROTOBUF}",
+    f"{PROTOBUF};stream=watch",
+    f"{TABLE}, {PROTOBUF}",
+]
 
 
-@pytest.mark.parametrize("path", [LIST, EXTERNAL, RESOURCES, "/apis", "/version"])
+@pytest.mark.parametrize("path", [LIST, EXTERNAL, RESOURCES, "/apis", "/apis/custom.metrics.k8s.io"])
+@pytest.mark.parametrize("accept", PROTOBUF_ACCEPTED)
+async def test_protobuf(ask: Ask, path: str, accept: str) -> None:
+    """Whoever prefers protobuf gets it, in Kubernetes' envelope."""
+    response = await ask(path, accept=accept)
+
+    assert (response.status_code, response.headers["content-type"]) == (200, PROTOBUF)
+    assert response.content.startswith(b"k8s\x00")
+
+
+@pytest.mark.parametrize("path", [LIST, EXTERNAL, RESOURCES, "/apis", "/apis/custom.metrics.k8s.io"])
+@pytest.mark.parametrize("accept", ["application/yaml", "application/yaml, application/json;q=0.1"])
+async def test_yaml(ask: Ask, path: str, accept: str) -> None:
+    """Whoever prefers YAML gets the document of JSON as YAML."""
+    response = await ask(path, accept=accept)
+    as_json = await ask(path)
+
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/yaml")
+    assert yaml.safe_load(response.content) == as_json.json()
+
+
+@pytest.mark.parametrize(
+    ("accept", "start"), [("application/yaml", b"apiVersion: v1\ncode: 404\n"), (PROTOBUF, b"k8s\0")]
+)
+async def test_errors_are_negotiated(ask: Ask, accept: str, start: bytes) -> None:
+    """An error comes in the form that its caller prefers."""
+    response = await ask("/apis/custom.metrics.k8s.io/v1beta2/pods", accept=accept)
+
+    assert (response.status_code, response.headers["content-type"]) == (404, accept)
+    assert response.content.startswith(start)
+
+
 @pytest.mark.parametrize(
     "accept",
     [
-        "application/yaml",
-        PROTOBUF,
-        f"{PROTOBUF};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+        AGGREGATED,
+        f"{AGGREGATED},application/json",
+        f"{AGGREGATED},{AGGREGATED.replace('v2', 'v2beta1')},application/json",
+        "application/json;as=APIGroupDiscoveryList;v=v2;g=apidiscovery.k8s.io",
+    ],
+)
+async def test_aggregated_discovery(ask: Ask, accept: str) -> None:
+    """Whoever asks for it gets all groups in one document, once: its ETag spares the next answer."""
+    response = await ask("/apis", accept=accept)
+
+    assert response.headers["content-type"] == AGGREGATED
+    assert response.headers["cache-control"] == "public"
+    names = [item["metadata"]["name"] for item in response.json()["items"]]
+    assert names == ["custom.metrics.k8s.io", "external.metrics.k8s.io"]
+    again = await ask("/apis", accept=accept, if_none_match=response.headers["etag"])
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_openapi_is_served(ask: Ask) -> None:
+    """Both versions of OpenAPI describe what is installed."""
+    root = (await ask("/openapi/v3")).json()
+    assert "apis/custom.metrics.k8s.io/v1beta2" in root["paths"]
+    assert (await ask(root["paths"]["apis/external.metrics.k8s.io/v1beta1"]["serverRelativeURL"])).status_code == 200
+    assert (await ask("/openapi/v2", "POST")).json()["swagger"] == "2.0"
+    assert (await ask("/openapi/v3/apis/apps/v1")).status_code == 404
+
+
+def no_producer(available: str) -> str:
+    """Return the router's refusal."""
+    return f"""{{
+  "kind": "Status",
+  "apiVersion": "v1",
+  "metadata": {{}},
+  "status": "Failure",
+  "message": "406: Not Acceptable\\n\\nAvailable representations: {available}",
+  "reason": "NotAcceptable",
+  "details": {{}},
+  "code": 406
+}}"""
+
+
+THREE = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+STREAMS = ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
+
+
+@pytest.mark.parametrize(
+    ("path", "available"),
+    [
+        (LIST, THREE + STREAMS),
+        (EXTERNAL, THREE + STREAMS),
+        (RESOURCES, THREE),
+        ("/apis", THREE),
+        ("/version", "application/json"),
+    ],
+)
+@pytest.mark.parametrize(
+    "accept",
+    [
         "application/cbor",
         "text/html, text/plain;q=0.5",
         "garbage",
         ";",
     ],
 )
-async def test_not_produced(ask: Ask, provider: FakeProvider, path: str, accept: str) -> None:
+async def test_not_produced(ask: Ask, provider: FakeProvider, path: str, available: str, accept: str) -> None:
     """Whoever accepts only what we do not produce is told what we do, in JSON for people, before anything is asked."""
     response = await ask(path, accept=accept)
 
     assert response.status_code == 406
-    assert response.text == NO_PRODUCER
+    assert response.text == no_producer(available)
     assert response.headers["content-type"] == "application/json"
     assert provider.asked == []
 
@@ -96,7 +182,8 @@ NOT_CONVERTED = """{
   "apiVersion": "v1",
   "metadata": {},
   "status": "Failure",
-  "message": "only the following media types are accepted: application/json",
+  "message": "only the following media types are accepted: application/json, application/yaml, \
+application/vnd.kubernetes.protobuf",
   "reason": "NotAcceptable",
   "code": 406
 }"""
@@ -111,8 +198,9 @@ NOT_CONVERTED = """{
         (LIST, "application/json;stream=other"),
         (EXTERNAL, TABLE),
         (RESOURCES, TABLE),
-        ("/apis", AGGREGATED),
-        ("/apis", f"{AGGREGATED},{AGGREGATED.replace('v2', 'v2beta1')}"),
+        (LIST, f"{PROTOBUF};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"),
+        ("/apis", AGGREGATED.replace("v2", "v2beta1")),
+        (RESOURCES, AGGREGATED),
     ],
 )
 async def test_not_converted(ask: Ask, provider: FakeProvider, path: str, accept: str) -> None:
@@ -124,7 +212,7 @@ async def test_not_converted(ask: Ask, provider: FakeProvider, path: str, accept
     assert provider.asked == []
 
 
-@pytest.mark.parametrize("accept", ["text/html", TABLE, "application/yaml"])
+@pytest.mark.parametrize("accept", ["text/html", TABLE, ",".join(["text/html"] * 64 + ["*/*"])])
 async def test_errors_are_always_told(ask: Ask, accept: str) -> None:
     """An error reaches also those who accept no form of it, as JSON for people and with its own code."""
     response = await ask("/apis/custom.metrics.k8s.io/v1beta2/pods", accept=accept)
@@ -149,7 +237,6 @@ PRETTY = [
     ("?pretty=0", "kubectl", "application/json;pretty=1", True),
     ("", "kubectl", "application/json;pretty=true", False),
     ("", "kubectl", "application/json;q=0.1;pretty=1, application/json;q=0.2", False),
-    ("", "curl/8.5.0", f"{PROTOBUF}, */*", True),
 ]
 
 
