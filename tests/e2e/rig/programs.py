@@ -59,7 +59,7 @@ def find_programs(environment: Mapping[str, str], *, say: Callable[[str], None])
         found = {name: _find(name, environment, cache) for name in (*_BUILT, "etcd")}
         missing = [name for name in _BUILT if found[name] is None]
         if missing:
-            _build(missing, cache, say)
+            _build(missing, cache, environment, say)
         if found["etcd"] is None:
             _fetch_etcd(cache)
         found = {name: path or _find(name, environment, cache) for name, path in found.items()}
@@ -103,15 +103,14 @@ def _is_new_enough(kubectl: Path) -> bool:
     return False
 
 
-def _build(names: list[str], cache: Path, say: Callable[[str], None]) -> None:
+def _build(names: list[str], cache: Path, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
     version = _version()
     _, minor, _ = version.split(".")
     told = {"gitVersion": version, "gitMajor": "1", "gitMinor": minor}
     stamps = [f"-X k8s.io/component-base/version.{key}={value}" for key, value in told.items()]
     packages = [f"k8s.io/kubernetes/cmd/{name}" for name in names]
-    say(f"control plane: building {', '.join(names)} {version} into {cache} (5 minutes on two cores, 3 GB of disk) ...")
     try:
-        build(packages, module=MODULE, into=cache, link_flags=["-s", "-w", *stamps], say=say)
+        build(packages, module=MODULE, into=cache, link_flags=["-s", "-w", *stamps], environment=environment, say=say)
     except BuildError as error:
         raise ProgramMissingError(
             f"control plane: {', '.join(names)}: {error}\n"
