@@ -201,7 +201,7 @@ def test_it_aggregates_over_a_verified_certificate(stage: Stage) -> None:
     """The adapter is reached by kubectl through kube-apiserver, until the caBundle names another authority."""
     path = f"{EXTERNAL.path}/namespaces/default/queue_depth"
     stage.series.set({'e2e_queue_depth{namespace="default",queue="a"}': 7})
-    wait_until("the metric", lambda: ask(stage.api, path).status == httpx.codes.OK, timeout_seconds=_SECONDS)
+    stage.wait_for(path)
 
     assert values(stage.cluster.plane.kubectl.raw(path)) == {"queue=a": 7}
     assert stage.freshness()[EXTERNAL.name] == "Current"

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from rig.processes import wait_until
 
 from e2e.rig.adapter import Adapter
 from e2e.rig.cluster import Cluster
 from e2e.rig.kubelet import Kubelet
+from e2e.rig.load import ask
 from e2e.rig.registration import APIS, Api, Registration
 from e2e.rig.series import ScrapingPrometheus, Series
 
@@ -83,6 +85,21 @@ class Stage:
     def admin(self) -> httpx.Client:
         """Return another one, with connections of its own; close it yourself."""
         return self.cluster.plane.client(pair=self.cluster.plane.admin)
+
+    def wait_for(self, path: str, *, timeout_seconds: float = 60.0) -> None:
+        """Wait until a path is answered well through kube-apiserver.
+
+        Raises:
+            TimeoutError: it is not; the text holds the last answer.
+        """
+
+        def probe() -> bool:
+            answered = ask(self.api, path)
+            if answered.status != httpx.codes.OK:
+                raise RuntimeError(f"{answered.status} {answered.text[:300]}")
+            return True
+
+        wait_until(path, probe, timeout_seconds=timeout_seconds)
 
     def follow_load(self, space: str, deployment: str, total: Callable[[], float], *, metric: str) -> None:
         """Share a load evenly among the pods of a Deployment; `{}` in the metric stands for the pod's labels."""
