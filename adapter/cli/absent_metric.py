@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,11 +11,11 @@ from adapter.errors import UpstreamError
 from adapter.promql.matchers import selector_text
 from adapter.rules.requests import CustomMetricRequest, MetricRequest
 from adapter.rules.rule import Api, Rule
+from adapter.runtime.relist import may_give
 from adapter.runtime.wiring import Runtime
 
 # Rules that are looked at more closely: each may cost calls, and a person reads no more.
 _MOST_RULES = 20
-_REFERENCE = re.compile(r"\$(?:\{\w+\}|\w+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +28,7 @@ class Search:
     async def hints(self) -> list[str]:
         """Return what was found, surest first."""
         found = [*self._renamed(), *self._in_other_api()]
-        rules = [rule for rule in self.runtime.relist.rulebook.of(self._api) if could_give(rule, self.request.metric)]
+        rules = [rule for rule in self.runtime.relist.rulebook.of(self._api) if may_give(rule, self.request.metric)]
         for rule in rules[:_MOST_RULES]:
             found += await self._about(rule)
         if not found and (close := close_matches(self.request.metric, self._names)):
@@ -120,11 +119,3 @@ class Search:
     @property
     def _start_seconds(self) -> float:
         return self.runtime.clocks.wall() - self.runtime.relist.settings.max_age_seconds
-
-
-def could_give(rule: Rule, metric: str) -> bool:
-    """Say whether the name that a rule gives can come out as this metric, whatever its series are called."""
-    if rule.fixed is not None:
-        return rule.fixed.metric == metric
-    fixed_parts = map(re.escape, _REFERENCE.split(rule.naming.expansion))
-    return re.fullmatch(".*".join(fixed_parts), metric) is not None

@@ -74,6 +74,22 @@ class Naming:
         match = self.matches.compiled.search(series)
         return None if match is None else expand(self.expansion, match)
 
+    def may_give(self, metric: str) -> bool:
+        """Say whether some series can get this API name: what stands around the groups stands in it, in order."""
+        first, *others = _literals(self.expansion)
+        if not others:
+            return metric == first
+        *middle, last = others
+        position, end = len(first), len(metric) - len(last)
+        if position > end or not metric.startswith(first) or not metric.endswith(last):
+            return False
+        for part in middle:
+            found = metric.find(part, position, end)
+            if found < 0:
+                return False
+            position = found + len(part)
+        return True
+
 
 def expand(template: str, match: Any) -> str:
     """Expand `$1`, `${1}` and `${name}` as Go's Regexp.Expand does: an unknown group is empty, `$$` is a dollar sign.
@@ -87,6 +103,20 @@ def references(template: str) -> tuple[str, ...]:
     """Return the group names and numbers that an expansion refers to, in order."""
     found = (match["plain"] or match["braced"] for match in _REFERENCE.finditer(template))
     return tuple(name for name in found if name)
+
+
+def _literals(template: str) -> list[str]:
+    """Return what stands before, between and behind the references of an expansion."""
+    parts, end = [""], 0
+    for match in _REFERENCE.finditer(template):
+        parts[-1] += template[end : match.start()]
+        end = match.end()
+        if match["plain"] or match["braced"]:
+            parts.append("")
+        else:
+            parts[-1] += "$"
+    parts[-1] += template[end:]
+    return parts
 
 
 def _resolver(match: Any) -> Callable[[re.Match[str]], str]:

@@ -90,3 +90,31 @@ def test_what_re2_does_not_know_is_refused_with_its_reason(pattern: str) -> None
 def test_references_name_the_groups_of_an_expansion() -> None:
     """The groups that an expansion refers to can be compared with those that there are."""
     assert references("$1_x ${2} $$ $name") == ("1_x", "2", "name")
+
+
+MAY_GIVE = [
+    ("rps", "rps", True),
+    ("rps", "other", False),
+    ("$1", "anything", True),
+    ("${1}_per_second", "http_requests_per_second", True),
+    ("${1}_per_second", "_per_second", True),
+    ("${1}_per_second", "http_requests", False),
+    ("http_$1", "http_requests", True),
+    ("http_$1", "grpc_requests", False),
+    ("a${1}b${2}c", "a1b2c", True),
+    ("a${1}b${2}c", "abc", True),
+    ("a${1}b${2}c", "a1c", False),
+    ("a${1}bc", "abc", True),
+    ("ab${1}bc", "abc", False),  # the parts do not overlap
+    ("$$${1}", "$x", True),
+    ("$$${1}", "x", False),
+    ("${1}_${2}_${3}", "_" * 60_000 + "x", True),
+]
+
+
+@pytest.mark.parametrize(("expansion", "metric", "may"), MAY_GIVE, ids=lambda value: str(value)[:24])
+def test_which_names_an_expansion_may_give(expansion: str, metric: str, *, may: bool) -> None:
+    """What stands around the groups of an expansion stands in each name that it gives; the groups may hold anything."""
+    naming = Naming(matches=compile_pattern("(.*)(.*)(.*)"), expansion=expansion)
+
+    assert naming.may_give(metric) is may

@@ -392,3 +392,93 @@ async def test_an_accident_is_one_selector_s_failure(
     )
     assert "nobody foresaw this" in caplog.text
     assert rig.reports.relists[-1]["failed"] == len(failed)
+
+
+async def test_a_metric_waits_for_the_first_answer(tmp_path: Path) -> None:
+    """As long as the first relist has no answer, nobody knows whether a metric exists: who asks for it waits."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    rig.backend.gate = asyncio.Event()
+    relisting = asyncio.create_task(rig.relist.relist())
+    looking = asyncio.create_task(rig.relist.look_up(Api.EXTERNAL, "queue_depth"))
+    await until_asked(rig)
+
+    assert not looking.done()
+    assert isinstance(rig.relist.unknown_because_failed(Api.EXTERNAL, "queue_depth"), PrometheusUnavailable)
+    rig.backend.gate.set()
+    await asyncio.gather(relisting, looking)
+
+    assert rig.listed() == ALL
+    assert rig.relist.unknown_because_failed(Api.EXTERNAL, "queue_depth") is None
+
+
+async def until_asked(rig: Rig) -> None:
+    """Return once the backend has questions."""
+    while not rig.backend.under_way:  # noqa: ASYNC110 - the fake backend tells nobody
+        await asyncio.sleep(0)
+
+
+async def test_a_look_up_asks_only_rules_that_can_give_the_name(tmp_path: Path) -> None:
+    """A rule whose names look otherwise is not asked for a metric that nobody has."""
+    text = f"""
+rules:
+- {{seriesQuery: 'a{{pod!=""}}', name: {{as: "${{0}}_per_second"}}, resources: {PODS}}}
+- {{seriesQuery: 'b{{pod!=""}}', name: {{as: "b_$0"}}, resources: {PODS}}}
+"""
+    rig = Rig(text, tmp_path, *SERIES)
+    await rig.relist.relist()
+    rig.clock.now += LOOK_UP_SECONDS
+    rig.backend.asked.clear()
+
+    await rig.relist.look_up(Api.CUSTOM, "x_per_second")
+
+    assert rig.backend.asked
+    assert not any("b{" in call for call in rig.backend.asked)
+
+
+async def test_a_look_up_that_heals_is_reported(tmp_path: Path) -> None:
+    """A series query that answers again counts as failing no longer, also when a look-up asked it."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    rig.backend.down("queue_depth")
+    await rig.relist.relist()
+    rig.backend.failing.clear()
+    rig.clock.now += LOOK_UP_SECONDS
+
+    await rig.relist.look_up(Api.EXTERNAL, "queue_depth")
+
+    assert [report["failed"] for report in rig.reports.relists] == [1, 0]
+
+
+async def test_new_kinds_wait_for_nobody(tmp_path: Path) -> None:
+    """When kinds come or go the catalog follows at once, also while Prometheus says nothing."""
+    text = f"""
+rules:
+- {{seriesQuery: 'a{{pod!=""}}', name: {{as: one}}, resources: {PODS}}}
+- {{seriesQuery: 'b{{pod!=""}}', name: {{as: one}}, resources: {PODS}}}
+"""
+    rig = Rig(text, tmp_path, *SERIES)
+    await rig.relist.relist()
+    rig.backend.gate = asyncio.Event()
+    more = KINDS.extended([])
+    rig.relist.kinds = lambda: more
+    before = rig.relist.catalog
+
+    await rig.relist.follow_kinds()
+
+    assert rig.relist.catalog is not before
+    assert rig.listed() == ["namespaces/one", "pods/one"]
+    await rig.relist.close()
+
+
+async def test_a_large_catalog_is_the_same(tmp_path: Path) -> None:
+    """Thousands of metrics, which a thread puts together, are listed like few."""
+    many = [f'm{number:05}{{namespace="n",pod="p"}}' for number in range(3000)]
+    text = f"""
+rules:
+- {{seriesQuery: '{{__name__=~"m.*",pod!=""}}', resources: {PODS}}}
+"""
+    rig = Rig(text, tmp_path, *many)
+
+    await rig.relist.relist()
+
+    assert len(rig.listed()) == 6000
+    assert rig.relist.catalog.custom[-1].metric == "m02999"
