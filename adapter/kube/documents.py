@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import yaml
 
 from adapter.errors import UnsupportedSelector
@@ -325,11 +327,15 @@ _DEEPEST = 500  # schemas in definitions nest some fifty levels; libyaml overflo
 
 
 def read_manifests(text: str, kinds: Kinds) -> Manifests:
-    """Read YAML documents of objects and lists of objects; what cannot be used is told in `problems`.
+    """Read YAML documents, or one of JSON, of objects and lists of objects; what cannot be used is told in `problems`.
 
     Raises:
         ValueError: the text is not YAML.
     """
+    if text.lstrip().startswith("{"):
+        # What kubectl writes with -o json is read fifty times as fast as JSON; a flow mapping of YAML is no JSON.
+        with contextlib.suppress(orjson.JSONDecodeError):
+            return read_objects([orjson.loads(text)], kinds)
     try:
         _check_depth(text)
         documents = list(yaml.load_all(text, Loader=_ManifestLoader))

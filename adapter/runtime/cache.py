@@ -42,6 +42,8 @@ class Cached:
 Fetch = Callable[[], Awaitable[tuple[QueryAnswer, int | None]]]
 Key = tuple[str, float]
 
+# With a TTL of nothing, requests that come together still share one call.
+_SAME_MOMENT_SECONDS = 1.0
 # What a sample costs in memory, measured with tracemalloc on instant vectors with three to ten labels.
 _BYTES_PER_SAMPLE = 600
 _BYTES_PER_LABEL = 120
@@ -76,14 +78,17 @@ class QueryCache:
         if kept is not None:
             self._observer.cache_hit(age_seconds=self._clock() - kept.evaluated_at)
             return kept
-        task = self._under_way.get(key)
-        if task is None:
-            self._observer.cache_miss()
-            task = asyncio.create_task(self._fetch(key, fetch, self._clock()))
-            self._under_way[key] = task
-            task.add_done_callback(lambda done: self._ended(key, done))
-        else:
+        asked_at = self._clock()
+        while (task := self._under_way.get(key)) is not None:
             self._observer.cache_joined()
+            shared = await asyncio.shield(task)
+            # A slow call may have been evaluated longer ago than an answer may be old for who joined it late.
+            if asked_at - shared.evaluated_at < max(ttl_seconds, _SAME_MOMENT_SECONDS):
+                return shared
+        self._observer.cache_miss()
+        task = asyncio.create_task(self._fetch(key, fetch, self._clock()))
+        self._under_way[key] = task
+        task.add_done_callback(lambda done: self._ended(key, done))
         return await asyncio.shield(task)
 
     async def close(self) -> None:
@@ -108,7 +113,7 @@ class QueryCache:
         return cached
 
     def _keep(self, key: Key, cached: Cached) -> None:
-        if cached.size_bytes > self._kept.maxsize:
+        if cached.size_bytes > self._kept.maxsize or cached.evaluated_at + cached.ttl_seconds <= self._clock():
             return
         self._kept[key] = cached
         while len(self._kept) > self._max_entries:

@@ -21,9 +21,9 @@ class HeldValues(Generic[V]):
             maxsize=MAX_HELD, ttu=lambda _key, kept, now: now + kept[1], timer=clock
         )
 
-    def keep(self, key: tuple[str, ...], value: V, hold_seconds: float) -> None:
-        """Remember a value for some seconds from now."""
-        self._kept[key] = (value, hold_seconds)
+    def keep(self, key: tuple[str, ...], value: V, hold_seconds: float, *, age_seconds: float = 0.0) -> None:
+        """Remember a value for some seconds from when it was evaluated, which is so long ago."""
+        self._kept[key] = (value, hold_seconds - age_seconds)
 
     def last(self, key: tuple[str, ...]) -> V | None:
         """Return the last good value, None when there is none or it is too old."""

@@ -295,11 +295,16 @@ class Provider:
                 # The template wrote the key where a label name belongs: the caller's doing, not the server's.
                 raise odd_key(plan.odd_keys[0], plan.rule) from error
             raise
-        age = self.clocks.monotonic() - cached.evaluated_at
         trail.note(
-            "answer", f"evaluated {age:.1f} s ago", result=cached.answer.result, annotations=cached.answer.annotations
+            "answer",
+            f"evaluated {self._age(cached):.1f} s ago",
+            result=cached.answer.result,
+            annotations=cached.answer.annotations,
         )
         return cached
+
+    def _age(self, cached: Cached) -> float:
+        return self.clocks.monotonic() - cached.evaluated_at
 
     def _object_values(
         self, plan: Plan, cached: Cached, subject: _Subject, request: CustomMetricRequest, trail: Trail
@@ -317,7 +322,9 @@ class Provider:
         )
         if policies.on_empty.action == "hold":
             for name, value in values.items():
-                self.held_objects.keep((*scope, name), value, policies.on_empty.hold_seconds)
+                self.held_objects.keep(
+                    (*scope, name), value, policies.on_empty.hold_seconds, age_seconds=self._age(cached)
+                )
         for name in subject.names:
             if name not in values:
                 filled = self._filled(policies, (*scope, name), cached)
@@ -350,7 +357,7 @@ class Provider:
         key = (plan.rule.id, plan.series, request.namespace, str(request.selector))
         if decided.values:
             if policies.on_empty.action == "hold":
-                self.held_items.keep(key, decided.values, policies.on_empty.hold_seconds)
+                self.held_items.keep(key, decided.values, policies.on_empty.hold_seconds, age_seconds=self._age(cached))
             return decided.values
         self.observer.policy_applied(rule=plan.rule.id, what="empty")
         trail.note("value", f"no usable sample (onEmpty: {policies.on_empty.action})", ok=False)

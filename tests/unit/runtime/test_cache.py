@@ -152,6 +152,22 @@ async def test_identical_queries_share_the_call_under_way(cache: QueryCache, cou
     assert len({id(one) for one in answers}) == 1
 
 
+async def test_who_joins_late_gets_nothing_older_than_the_ttl(cache: QueryCache, clock: Clock) -> None:
+    """A call that has gone on for longer than the TTL when a request joins it does not answer that request."""
+    upstream = Upstream(an_answer(), gated=True)
+    first = asyncio.create_task(cache.get("up", 2.0, upstream))
+    await asyncio.sleep(0)
+    clock.now += 3.0
+    late = [asyncio.create_task(cache.get("up", 2.0, upstream)) for _ in range(3)]
+    await asyncio.sleep(0)
+    upstream.gate.set()
+
+    answers = await asyncio.gather(first, *late)
+
+    assert upstream.calls == 2
+    assert [one.evaluated_at - answers[0].evaluated_at for one in answers] == [0.0, 3.0, 3.0, 3.0]
+
+
 async def test_a_caller_that_leaves_does_not_cancel_the_others(cache: QueryCache) -> None:
     """The call goes on when the caller that began it is cancelled."""
     upstream = Upstream(an_answer(), gated=True)

@@ -292,6 +292,19 @@ async def test_hold_repeats_the_last_good_value_for_a_while(tmp_path: Path) -> N
     assert ("load", "held") in rig.reports.policies
 
 
+async def test_a_hold_counts_from_the_evaluation(tmp_path: Path) -> None:
+    """A value that comes from the cache is not held longer for it."""
+    rig = await started(tmp_path, "onEmpty: hold\n  holdFor: 1m")
+    rig.says(LOAD, a=1.0, b=2.0)
+    await rig.custom("ns pods * load")
+    rig.clock.now += 9.0
+    await rig.custom("ns pods * load")  # from the cache
+    rig.says(LOAD, b=3.0)
+    rig.clock.now += 52.0
+
+    assert await rig.custom("ns pods * load") == {"b": 3000}
+
+
 EXTERNAL_EMPTY = [("onEmpty: omit", []), ("onEmpty: zero", [0]), ("onEmpty: 2.5", [2500])]
 
 

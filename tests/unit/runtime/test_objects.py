@@ -1,0 +1,191 @@
+"""Objects from a file: found by their labels, followed when the file changes, kept when it breaks."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.kube.resources import GroupResource, Kind, kubernetes_kinds
+from adapter.kube.selectors import EVERYTHING, parse_selector
+from adapter.runtime.objects import FileObjects
+
+pytestmark = pytest.mark.anyio
+
+KINDS = kubernetes_kinds()
+
+
+def kind_of(resource: str) -> Kind:
+    """Return a kind that there is."""
+    kind = KINDS.resolve(GroupResource(resource))
+    assert kind is not None
+    return kind
+
+
+PODS, NODES = kind_of("pods"), kind_of("nodes")
+LOOK_SECONDS = 1.0
+
+
+def manifests(*pods: str, **labels: str) -> str:
+    """Return pods of the namespace shop."""
+    items = [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "shop", "labels": labels}}
+        for name in pods
+    ]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+
+
+class Rig:
+    """Objects from a file, and the clock that says when it is looked at."""
+
+    def __init__(self, directory: Path, text: str) -> None:
+        self.file = directory / "objects.yaml"
+        self.file.write_text(text)
+        self.now = 0.0
+        self.reports: list[tuple[bool, int]] = []
+        self.objects = FileObjects(str(self.file), kinds=KINDS, clock=lambda: self.now, observer=self)
+        self.objects.load()
+
+    def objects_read(self, *, ok: bool, objects: int) -> None:
+        """Note a reading."""
+        self.reports.append((ok, objects))
+
+    async def looked(self, times: int = 1) -> tuple[str, ...]:
+        """Look so many times, a second apart; return the pods that there are then."""
+        names: tuple[str, ...] = ()
+        for _ in range(times):
+            self.now += LOOK_SECONDS
+            names = await self.objects.names(PODS, "shop", EVERYTHING)
+        return names
+
+
+async def test_a_change_is_followed_when_the_file_rests(tmp_path: Path) -> None:
+    """A file that has changed is read once it looks the same twice: it may still be being written."""
+    rig = Rig(tmp_path, manifests("a"))
+    rig.file.write_text(manifests("a", "b"))
+
+    assert await rig.looked() == ("a",)
+    assert await rig.looked() == ("a", "b")
+    assert rig.reports == [(True, 1), (True, 2)]
+
+
+async def test_a_file_that_keeps_changing_is_left_alone(tmp_path: Path) -> None:
+    """As long as each look finds another state, what was good stays."""
+    rig = Rig(tmp_path, manifests("a"))
+
+    for length in range(1, 4):
+        rig.file.write_text(manifests("a", "b")[: -length * 10])
+        assert await rig.looked() == ("a",)
+    assert rig.reports == [(True, 1)]
+
+
+BROKEN = {
+    "cut off": '{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1"',
+    "empty": "",
+    "blank": "\n\n",
+    "no object of it": "apiVersion: v1\nkind: Pod\n",
+    "not YAML": "[" * 100,
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+async def test_a_broken_file_takes_nothing_away(tmp_path: Path, text: str) -> None:
+    """A file that cannot be whole keeps the objects there were, and is told once; the next good one counts."""
+    rig = Rig(tmp_path, manifests("a"))
+    rig.file.write_text(text)
+
+    assert await rig.looked(5) == ("a",)
+    assert rig.reports == [(True, 1), (False, 1)]
+    assert len(rig.objects.problems) == 1
+
+    rig.file.write_text(manifests("b"))
+    assert await rig.looked(2) == ("b",)
+    assert rig.objects.problems == ()
+
+
+async def test_an_empty_list_takes_all_away(tmp_path: Path) -> None:
+    """Whoever means that there is no object writes a list without items."""
+    rig = Rig(tmp_path, manifests("a"))
+    rig.file.write_text(manifests())
+
+    assert not await rig.looked(2)
+
+
+async def test_a_file_that_goes_keeps_its_objects(tmp_path: Path) -> None:
+    """A file that is not there for a while, as when it is replaced, takes nothing away."""
+    rig = Rig(tmp_path, manifests("a"))
+    rig.file.unlink()
+    assert await rig.looked(3) == ("a",)
+
+    rig.file.write_text(manifests("b"))
+    assert await rig.looked(2) == ("b",)
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "."])
+def test_only_regular_files_are_read(path: str) -> None:
+    """A device, a pipe or a directory is refused instead of being read without an end."""
+    objects = FileObjects(path, kinds=KINDS, clock=lambda: 0.0)
+
+    with pytest.raises(ValueError, match="not a regular file"):
+        objects.load()
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """A named pipe that nobody writes to is refused at once."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    with pytest.raises(ValueError, match="not a regular file"):
+        FileObjects(str(pipe), kinds=KINDS, clock=lambda: 0.0).load()
+
+
+async def test_kinds_stay_while_definitions_do(tmp_path: Path) -> None:
+    """New objects of old kinds leave the table of kinds as it is; a definition makes another one."""
+    rig = Rig(tmp_path, manifests("a"))
+    before = rig.objects.kinds
+    rig.file.write_text(manifests("a", "b"))
+    await rig.looked(2)
+    assert rig.objects.kinds is before
+
+    definition = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: queues.acme.com}
+spec:
+  group: acme.com
+  scope: Namespaced
+  names: {kind: Queue, plural: queues, singular: queue}
+  versions: [{name: v1, served: true, storage: true}]
+"""
+    rig.file.write_text(definition)
+    await rig.looked(2)
+    assert rig.objects.kinds.resolve(GroupResource("queues")) is not None
+
+
+LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "1", "2"]), max_size=3)
+SELECTORS = ["", "a=1", "a=1,b=2", "a==2,c", "a in (1,2)", "a!=1", "!a", "a notin (1),b=1", "a=,b="]
+
+
+@given(objects=st.lists(LABELS, max_size=8), text=st.sampled_from(SELECTORS))
+async def test_the_index_picks_what_the_selector_matches(
+    tmp_path_factory: pytest.TempPathFactory, objects: Sequence[Mapping[str, str]], text: str
+) -> None:
+    """Looking by labels finds what looking at each object would, in order of names."""
+    items = [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"p{number}", "namespace": "shop", "labels": labels}}
+        for number, labels in enumerate(objects)
+    ]
+    rig = Rig(tmp_path_factory.mktemp("objects"), json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    selector = parse_selector(text)
+
+    expected = tuple(f"p{number}" for number, labels in enumerate(objects) if selector.matches(labels))
+
+    assert await rig.objects.names(PODS, "shop", selector) == expected
+    assert await rig.objects.names(PODS, "", selector) == expected
+    assert await rig.objects.names(PODS, "other", selector) == ()
+    assert await rig.objects.names(NODES, "", selector) == ()
