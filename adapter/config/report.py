@@ -10,6 +10,7 @@ from urllib.parse import quote
 from adapter.config.codes import CODES, CodeInfo
 from adapter.config.display import excerpt, shown
 from adapter.config.problems import Location, Problem, Severity
+from adapter.config.secrets import shown_line
 from adapter.config.source import split_lines
 
 _INDENT: Final = "    "
@@ -43,7 +44,7 @@ def _quoted(source: str, location: Location) -> Sequence[str]:
     lines = split_lines(source)
     if not 0 < location.line <= len(lines):
         return ()
-    line = lines[location.line - 1]
+    line = shown_line(lines, location.line - 1)
     return excerpt(line, location.column - 1, location.length) if line.strip() else ()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 from pydantic import ValidationError
@@ -79,6 +79,14 @@ def _entry(path: Path) -> Path:
 
 
 def _fault(error: ErrorDetails, data: object) -> Fault:
+    fault = _told(error, data)
+    if error["loc"][:1] == ("backends",) and fault.code == "schema/duration":
+        # Among the backends any value may be a secret that stands at the wrong key: it is not repeated.
+        return replace(fault, message="not a valid duration string", hint="for example 10s, 5m or 1h30m")
+    return fault
+
+
+def _told(error: ErrorDetails, data: object) -> Fault:
     path, kind = tuple(error["loc"]), error["type"]
     if kind == "extra_forbidden":
         return _unknown_key(path)

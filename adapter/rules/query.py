@@ -34,8 +34,11 @@ _MATCH_OPS: Mapping[tuple[Op, bool], MatchOp] = {
     (Op.NOT_EXISTS, False): MatchOp.EQUAL,
 }
 
-# What a value may hold that a template puts into PromQL itself, by LabelValuesByName: no quote, brace or space.
-_PLAIN_VALUE = re.compile(r"[A-Za-z0-9_.:-]*")
+# What a value may hold that a template puts into PromQL itself, by LabelValuesByName: no quote, brace or space. A dot
+# means any character in the regex that the template may write around it: no namespace has one (RFC 1123, labels), and
+# in other names one stands between letters and digits only (RFC 1123, subdomains).
+_PLAIN_NAMESPACE = re.compile(r"[A-Za-z0-9_:-]*")
+_PLAIN_NAME = re.compile(r"(?:[A-Za-z0-9_:-]+(?:\.[A-Za-z0-9_:-]+)*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +86,8 @@ def plan_custom(
         if namespace:
             _add_namespace(matchers, entry, namespace, kinds, missing)
         _add_names(matchers, label, names)
-        callers = (namespace, *names)
-        return _render(rule, entry.series, matchers, group_by=label, callers=callers, missing=missing), matchers
+        _check_plain(rule, namespace, names, missing)
+        return _render(rule, entry.series, matchers, group_by=label, missing=missing), matchers
 
     promql, matchers = rendered(names)
     return Plan(
@@ -116,7 +119,8 @@ def plan_external(entry: Entry, *, namespace: str, selector: Selector, kinds: Ki
         matchers.add(label, MatchOp.EQUAL, namespace)
     elif label and rule.policies.allow_namespaces:
         matchers.add(label, MatchOp.MATCHES, _globs_as_regex(rule.policies.allow_namespaces))
-    promql = _render(rule, entry.series, matchers, group_by="", callers=(namespace,), missing=missing)
+    _check_plain(rule, namespace, (), missing)
+    promql = _render(rule, entry.series, matchers, group_by="", missing=missing)
     return Plan(promql=promql, sketch=lambda: promql, rule=rule, series=entry.series, odd_keys=tuple(matchers.odd_keys))
 
 
@@ -224,13 +228,17 @@ def _regex_in_any_quotes(text: str) -> str:
     return text.replace(".", "[.]")
 
 
-def _render(
-    rule: Rule, series: str, matchers: _Matchers, *, group_by: str, callers: tuple[str, ...], missing: _Missing
-) -> str:
+def _check_plain(rule: Rule, namespace: str, names: tuple[str, ...], missing: _Missing) -> None:
+    """Refuse what a caller names if the template would put it into PromQL itself, and it is no mere name there."""
+    if rule.query is None or "LabelValuesByName" not in rule.query.fields:
+        return
+    if not _PLAIN_NAMESPACE.fullmatch(namespace) or not all(map(_PLAIN_NAME.fullmatch, names)):
+        raise missing.because("no object can have this name")
+
+
+def _render(rule: Rule, series: str, matchers: _Matchers, *, group_by: str, missing: _Missing) -> str:
     if rule.query is None:
         raise missing.because(f"rule {rule.id} has no metricsQuery")
-    if "LabelValuesByName" in rule.query.fields and not all(_PLAIN_VALUE.fullmatch(value) for value in callers):
-        raise missing.because("no object can have this name")
     try:
         promql = rule.query.render(_fields(series, matchers, group_by))
     except TemplateRunError as error:

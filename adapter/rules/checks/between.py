@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from adapter.config.problems import Problem
 from adapter.kube.resources import GroupResource
@@ -12,8 +13,12 @@ from adapter.rules.rule import Api
 
 def overlaps(subjects: Sequence[Subject]) -> Iterator[Problem]:
     """Find rules that give a metric which an earlier rule gives too."""
-    for index, later in enumerate(subjects):
-        earlier = next((one for one in reversed(subjects[:index]) if overlap(one, later)), None)
+    alike: dict[tuple[object, ...], list[_Claimant]] = {}
+    for later in subjects:
+        claimant = _Claimant(subject=later, kinds=_kinds_of(later))
+        before = alike.setdefault(_names_of(later), [])
+        earlier = next((one.subject for one in reversed(before) if _share_a_kind(one, claimant)), None)
+        before.append(claimant)
         if earlier is not None:
             metric = f'the metric "{later.api_name}"' if later.api_name is not None else "the same metrics"
             yield later.place.problem(
@@ -27,18 +32,25 @@ def overlaps(subjects: Sequence[Subject]) -> Iterator[Problem]:
 
 def overlap(one: Subject, other: Subject) -> bool:
     """Say whether two rules surely give one metric of one kind, if both have series."""
-    if one.rule.api is not other.rule.api:
-        return False
-    if one.rule.api is Api.CUSTOM and not _share_a_kind(one, other):
-        return False
-    if one.api_name is not None:
-        return one.api_name == other.api_name
-    return _derivation(one) == _derivation(other)
+    claimants = [_Claimant(subject=subject, kinds=_kinds_of(subject)) for subject in (one, other)]
+    return _names_of(one) == _names_of(other) and _share_a_kind(*claimants)
 
 
-def _derivation(subject: Subject) -> tuple[object, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claimant:
+    """A rule, and the kinds that its metrics are of: None for every kind, nothing for external metrics."""
+
+    subject: Subject
+    kinds: frozenset[GroupResource] | None
+
+
+def _names_of(subject: Subject) -> tuple[object, ...]:
+    """Return what two rules have in common if they give metrics of the same names."""
     naming = subject.rule.naming
+    if subject.api_name is not None:
+        return (subject.rule.api, subject.api_name)
     return (
+        subject.rule.api,
         subject.rule.series_queries,
         naming.expansion,
         naming.matches.text,
@@ -46,16 +58,15 @@ def _derivation(subject: Subject) -> tuple[object, ...]:
     )
 
 
-def _share_a_kind(one: Subject, other: Subject) -> bool:
-    if one.rule.association.template or other.rule.association.template:
-        return True
-    mine, theirs = _resources(one), _resources(other)
-    return bool(mine & theirs)
+def _share_a_kind(one: _Claimant, other: _Claimant) -> bool:
+    return one.kinds is None or other.kinds is None or bool(one.kinds & other.kinds)
 
 
-def _resources(subject: Subject) -> frozenset[GroupResource]:
+def _kinds_of(subject: Subject) -> frozenset[GroupResource] | None:
     """Return what a rule maps; namespaces, which nearly every rule maps, count only if it maps nothing else."""
     rule = subject.rule
+    if rule.api is Api.EXTERNAL or rule.association.template:
+        return None
     if rule.fixed is not None:
         resources = [rule.fixed.resource] if rule.fixed.resource else []
     else:

@@ -208,7 +208,19 @@ def test_templates_get_the_fields_of_prometheus_adapter(
     assert custom_plan(catalog, request_text).promql == promql
 
 
-@pytest.mark.parametrize("name", ['a"}', "a'b", "a`b", "a\\", "a b", "a)or(b", "a{", "a\nb"])
+@pytest.mark.parametrize("namespace", ["....", "s.op", "a|b", ".*"])
+def test_a_namespace_is_never_a_pattern(tmp_path: Path, namespace: str) -> None:
+    """A template may write a namespace into a regex, so one with a dot, which none has, is refused before."""
+    rulebook = rulebook_from(ONE_RULE % '<<.Series>>{namespace=~"<<index .LabelValuesByName "namespace">>"}', tmp_path)
+    catalog = catalog_from(rulebook, SERIES)
+
+    with pytest.raises(MetricNotFound, match="no object can have this name"):
+        custom_plan(catalog, f"{namespace} pods a load")
+
+
+@pytest.mark.parametrize(
+    "name", ['a"}', "a'b", "a`b", "a\\", "a b", "a)or(b", "a{", "a\nb", ".", "....", ".a", "a..b", ".*"]
+)
 def test_a_name_that_no_object_can_have_never_reaches_a_template_by_itself(tmp_path: Path, name: str) -> None:
     """LabelValuesByName puts text where the author wants it, so odd text is refused before."""
     rulebook = rulebook_from(ONE_RULE % '<<index .LabelValuesByName "pod">>', tmp_path)
