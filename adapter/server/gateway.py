@@ -7,6 +7,7 @@ as much per request.
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from adapter.errors import AdapterError, MethodNotAllowed, RouteNotFound, Upstre
 from adapter.server.calls import Answer, Call, read_call, send_answer
 from adapter.server.compression import compressed
 from adapter.server.discovery import CUSTOM, Discovery, Listed, check_version
+from adapter.server.door import Access, AuditLines, Door
 from adapter.server.list_options import deadline_seconds
 from adapter.server.metric_apis import MetricApis, MetricProvider, has_custom_route, has_external_route
 from adapter.server.negotiation import OF_DISCOVERY, OF_VALUES, OF_VERSION, check_producible, error_form, respond
@@ -53,6 +55,10 @@ class Services:
     shutdown: Shutdown = field(default_factory=Shutdown)
     new_audit_id: Callable[[], str] = lambda: str(uuid.uuid4())
     observer: RequestObserver | None = None
+    access: Access | None = None  # none lets everybody in; the listener is on loopback then
+    audit: AuditLines | None = None
+    max_in_flight: int = 0  # requests at a time, 0 for any number
+    wall_clock: Callable[[], float] = time.time  # seconds since 1970, for the audit log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,15 +83,33 @@ class Gateway:
             version=services.version,
             api_paths=self._paths,
         )
+        self._door = Door(
+            access=services.access,
+            audit=services.audit,
+            max_in_flight=services.max_in_flight,
+            clock=services.clock,
+            wall_clock=services.wall_clock,
+        )
         self._openapi = OpenApi(self._discovery.versions, release=services.version)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - bodies are ignored
         """Answer one request; nothing is raised."""
         call = read_call(scope)
         begin = self._services.clock()
-        answer = await compressed(await self.answer(call), call)
+        audit_id = call.audit_id or self._services.new_audit_id()
+
+        async def let_in() -> Answer:
+            return await self._door.let_in(
+                call,
+                scope,
+                audit_id=audit_id,
+                seconds=self._seconds(call),
+                answer=lambda seconds: self._answered(call, self._answer(call, seconds)),
+            )
+
+        answer = await compressed(await self._answered(call, let_in()), call)
         self._report(call, answer, self._services.clock() - begin)
-        await send_answer(answer, audit_id=call.audit_id or self._services.new_audit_id(), send=send)
+        await send_answer(answer, audit_id=audit_id, send=send)
 
     def _report(self, call: Call, answer: Answer, seconds: float) -> None:
         if self._services.observer is not None and call.path.startswith("/apis/"):
@@ -93,9 +117,20 @@ class Gateway:
             self._services.observer.request_served(group=group, code=answer.status, seconds=seconds)
 
     async def answer(self, call: Call) -> Answer:
-        """Return the answer to a call; every error becomes a Status here, and is logged if it is not the caller's."""
+        """Return the answer to a call that came without HTTP, from somebody who need not be let in."""
+
+        async def within() -> Answer:
+            return await self._answer(call, self._seconds(call))
+
+        return await self._answered(call, within())
+
+    def _seconds(self, call: Call) -> float:
+        return deadline_seconds(call.parameters, longest_seconds=self._services.request_timeout_seconds)
+
+    async def _answered(self, call: Call, work: Awaitable[Answer]) -> Answer:
+        """Return what work gives; every error becomes a Status here, and is logged if it is not the caller's."""
         try:
-            return await self._answer(call)
+            return await work
         except AdapterError as error:
             if isinstance(error, UpstreamError):
                 _log.warning("%s %r: %s", call.method, call.path, _causes(error))
@@ -104,9 +139,8 @@ class Gateway:
             _log.exception("%s %r: unexpected error", call.method, call.path)
             return _failed(error, call)
 
-    async def _answer(self, call: Call) -> Answer:
-        """Answer in the order of the API servers: timeout, route, method, media types; the rest is the handler's."""
-        seconds = deadline_seconds(call.parameters, longest_seconds=self._services.request_timeout_seconds)
+    async def _answer(self, call: Call, seconds: float) -> Answer:
+        """Answer in the order of the API servers: route, method, media types; the rest is the handler's."""
         route = self._route(call)
         if route is None:
             return self._openapi.answer(call) or self._operations.answer(call)
