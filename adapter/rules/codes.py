@@ -349,10 +349,20 @@ CODES: Final[Mapping[str, CodeInfo]] = {
         "The API server speaks HTTPS only.",
         "Give --tls-cert-file and --tls-private-key-file, or a --cert-dir that can be written.",
     ),
+    "serve/cluster": _error(
+        "cluster cannot be asked",
+        "Objects, callers and permissions are all asked of kube-apiserver.",
+        "Mount the token of the pod's service account, or give a kubeconfig that can be used.",
+    ),
     "serve/bind-address": _error(
         "address cannot be listened on",
         "Nothing can be served at an address that is none of this machine's.",
         "Write an address of the machine; 0.0.0.0 or :: stand for all.",
+    ),
+    "serve/callers": _error(
+        "callers cannot be authenticated",
+        "An adapter that does not know the front proxy would refuse everybody who comes through kube-apiserver.",
+        "Bind the Role extension-apiserver-authentication-reader, or give the authorities' files.",
     ),
 }
 

@@ -28,7 +28,14 @@ FAMILIES = {code.partition("/")[0] for code in ALL_CODES}
 # These need a server to be true; tests/integration has them.
 ON_A_SERVER = tuple(slug for slug in SLUGS if slug.startswith(("live-", "window-")))
 # These end the start of the adapter, and are pinned where that is tested.
-AT_THE_START = ("file-objects", "backend-several", "backend-credentials", "serve-tls", "serve-bind-address")
+AT_THE_START = (
+    "file-objects",
+    "backend-several",
+    "backend-credentials",
+    "serve-tls",
+    "serve-bind-address",
+    "serve-callers",
+)
 # No value of this version leads there.
 LAST_RESORT = ("schema-invalid",)
 

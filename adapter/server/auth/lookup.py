@@ -193,7 +193,8 @@ class TrustKeeper:
     async def _list_and_watch(self, cluster: WatchedCluster) -> None:
         """Read the ConfigMap and its changes until the watch ends."""
         listed = await cluster.request("GET", _CONFIG_MAPS, parameters=_FIELD, timeout_seconds=_CALL_SECONDS)
-        for item in listed.get("items") or ():
+        items = listed.get("items")
+        for item in items if isinstance(items, list) else ():
             self._apply(item)
         watch_seconds = round(_WATCH_SECONDS * (1.0 + self._chance()))
         parameters = {
@@ -211,9 +212,10 @@ class TrustKeeper:
                 if event.type in {"ADDED", "MODIFIED"}:
                     self._apply(event.object)
 
-    def _apply(self, document: Mapping[str, Any]) -> None:
+    def _apply(self, document: object) -> None:
         """Take over what the ConfigMap says, each half by itself; a half that it leaves out, or spoils, stays."""
-        metadata, data = document.get("metadata"), document.get("data") or {}
+        found = document if isinstance(document, dict) else {}
+        metadata, data = found.get("metadata"), found.get("data") or {}
         if not isinstance(data, dict) or not isinstance(metadata, dict) or metadata.get("name") != _NAME:
             raise KubernetesUnavailable("the ConfigMap cannot be read", kind="bad_answer")
         faults: list[str] = []

@@ -16,7 +16,7 @@ class _Protocol(Protocol):
 
     app_state: dict[str, Any]
 
-    def connection_made(self, transport: asyncio.Transport) -> None: ...
+    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
 
 
 class PeerCertificate:
@@ -27,7 +27,7 @@ class PeerCertificate:
 
     app_state: dict[str, Any]
 
-    def connection_made(self: _Protocol, transport: asyncio.Transport) -> None:
+    def connection_made(self: _Protocol, transport: asyncio.BaseTransport) -> None:
         """Begin a connection, and remember who is at its other end."""
         tls = transport.get_extra_info("ssl_object")
         der = tls.getpeercert(binary_form=True) if tls is not None else None
