@@ -49,7 +49,7 @@ def read_kubeconfig(text: str, *, directory: Path) -> Kubeconfig:
     Raises:
         ValueError: the text cannot be used, or asks for something that is not supported; it quotes no secret.
     """
-    document = _mapping(_yaml(text), "the file")
+    document = kubeconfig_document(text)
     context = _named(document, "context", _text(document, "current-context"))
     cluster = _named(document, "cluster", _text(context, "cluster"))
     user = _named(document, "user", _text(context, "user")) if _text(context, "user") else {}
@@ -57,16 +57,25 @@ def read_kubeconfig(text: str, *, directory: Path) -> Kubeconfig:
         _refuse_unsupported(kind, section)
     token_file = _text(user, "tokenFile")
     return Kubeconfig(
-        authorities=_file_or_data(cluster, "certificate-authority", directory),
+        authorities=pem_source(cluster, "certificate-authority", directory),
         verify=cluster.get("insecure-skip-tls-verify") is not True,
         server_name=_text(cluster, "tls-server-name"),
-        certificate=_file_or_data(user, "client-certificate", directory),
-        key=_file_or_data(user, "client-key", directory),
+        certificate=pem_source(user, "client-certificate", directory),
+        key=pem_source(user, "client-key", directory),
         token=_text(user, "token"),
         token_file=directory / token_file if token_file else None,
         username=_text(user, "username"),
         password=_text(user, "password"),
     )
+
+
+def kubeconfig_document(text: str) -> Mapping[str, Any]:
+    """Return what a kubeconfig holds.
+
+    Raises:
+        ValueError: the text is no YAML mapping; it quotes nothing of it.
+    """
+    return _mapping(_yaml(text), "the file")
 
 
 def _yaml(text: str) -> Any:
@@ -111,8 +120,8 @@ def _refuse_unsupported(kind: str, section: Mapping[str, Any]) -> None:
             raise ValueError(f"the {kind}'s key {key} is not supported: {instead}")
 
 
-def _file_or_data(section: Mapping[str, Any], key: str, directory: Path) -> Path | bytes | None:
-    """Return inline data, which client-go prefers, or else the path."""
+def pem_source(section: Mapping[str, Any], key: str, directory: Path) -> Path | bytes | None:
+    """Return inline data, which client-go prefers, or else the path; raise ValueError if it is neither."""
     data, path = _text(section, f"{key}-data"), _text(section, key)
     if not data:
         return directory / path if path else None

@@ -33,6 +33,7 @@ AT_THE_START = (
     "backend-several",
     "backend-credentials",
     "serve-tls",
+    "serve-cluster",
     "serve-bind-address",
     "serve-callers",
 )
