@@ -43,6 +43,7 @@ class ClusterKinds:
         self.kinds = Kinds(())
         self._found: Found = {}
         self._error: UpstreamError | None = KubernetesUnavailable("API discovery has not ended yet", kind="connection")
+        self._complaint = ""
         self._known = False
         self._unanswered: tuple[GroupVersion, ...] = ()
         self._read_at = float("-inf")
@@ -114,9 +115,9 @@ class ClusterKinds:
         try:
             found = await self._discovered()
         except UpstreamError as error:
-            if self._error is None or not self._known:
+            if str(error) != self._complaint:
                 log.warning("API discovery failed: %s", error)
-            self._error = error
+            self._error, self._complaint = error, str(error)
             self._observer.kinds_read(outcome="failed", kinds=len(list(self.kinds)), failed_groups=0)
             return
         self._take(found)
@@ -124,10 +125,10 @@ class ClusterKinds:
     def _take(self, found: Found) -> None:
         kinds = merged(found, self._found)
         unanswered = tuple(where for where, kinds_now in found.items() if kinds_now is None)
-        if unanswered != self._unanswered:
+        if unanswered and unanswered != self._unanswered:
             log.warning("API groups without an answer: %s", [one.path for one in unanswered])
         self._found = {where: self._found.get(where) if now is None else now for where, now in found.items()}
-        self._unanswered, self._error, self._known = unanswered, None, True
+        self._unanswered, self._error, self._complaint, self._known = unanswered, None, "", True
         if kinds != list(self.kinds):
             self.kinds = Kinds(kinds)
             log.info("kinds of objects updated", extra={"kinds": len(kinds)})

@@ -135,7 +135,7 @@ class ClusterObjects:
                 store = await watched.objects()
             except KubernetesNotFound:
                 # The definition is gone, or this version of it: whoever asks next should know, and begin anew.
-                self._watches.pop(collection).task.cancel()
+                self._drop(collection, watched)
                 await self._kinds.refresh()
                 raise
         if store is not None:
@@ -143,6 +143,12 @@ class ClusterObjects:
             return store.picked(None if everywhere else namespace, selector)
         items = await self._lister.items(collection, namespace, selector)
         return sorted(((one.namespace, one.name, one.labels) for one in items), key=lambda one: one[:2])
+
+    def _drop(self, collection: Collection, reflector: Reflector) -> None:
+        watch = self._watches.get(collection)
+        if watch is not None and watch.reflector is reflector:
+            del self._watches[collection]
+            watch.task.cancel()
 
     def _watched(self, collection: Collection) -> Reflector | None:
         """Return the watch of a collection, started if there is none; None if there are too many."""
