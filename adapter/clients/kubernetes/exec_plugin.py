@@ -31,6 +31,8 @@ _VERSIONS: Final = frozenset(
 _MAX_OUTPUT_BYTES: Final = 1024 * 1024
 # What a plugin says on its standard error goes to the log when it fails; more than this is a dump.
 _MAX_WORDS_BYTES: Final = 2000
+# How long the pipes of a killed plugin may stay open.
+_END_SECONDS: Final = 1.0
 # Where a cluster's entry carries what is meant for its plugins.
 _EXTENSION: Final = "client.authentication.k8s.io/exec"
 
@@ -158,6 +160,10 @@ async def _end(process: Process) -> None:
     """End the plugin and whatever it has started: what is left of it may hold the pipes open."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    # Read to their ends the pipes are closed; what has left the group may hold them open, and is not waited for.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_END_SECONDS):
+            await asyncio.gather(_read(process.stdout), _read(process.stderr))
     await process.wait()
 
 
