@@ -9,9 +9,9 @@ from adapter.cli.wording import close_matches, either, listed
 from adapter.clients.prometheus import EndpointUnsupported
 from adapter.errors import UpstreamError
 from adapter.promql.matchers import selector_text
+from adapter.rules.catalog import may_give
 from adapter.rules.requests import CustomMetricRequest, MetricRequest
 from adapter.rules.rule import Api, Rule
-from adapter.runtime.relist import may_give
 from adapter.runtime.wiring import Runtime
 
 # Rules that are looked at more closely: each may cost calls, and a person reads no more.
@@ -28,7 +28,7 @@ class Search:
     async def hints(self) -> list[str]:
         """Return what was found, surest first."""
         found = [*self._renamed(), *self._in_other_api()]
-        rules = [rule for rule in self.runtime.relist.rulebook.of(self._api) if may_give(rule, self.request.metric)]
+        rules = [rule for rule in self.runtime.relist.rulebook.of(self._api) if may_give(rule, self.request.metric, {})]
         for rule in rules[:_MOST_RULES]:
             found += await self._about(rule)
         if not found and (close := close_matches(self.request.metric, self._names)):

@@ -90,7 +90,7 @@ async def _object_hints(asked: Asked, request: CustomMetricRequest, runtime: Run
         return ("name a namespace with -n" if kind.namespaced else "leave the namespace out",)
     if isinstance(asked.error, ObjectsUnavailable):
         return (f"--objects-file says which {kind.plural} there are; without it, ask for one of them by name",)
-    everything = await runtime.objects.names(kind, request.namespace, EVERYTHING)
+    everything = [one.name for one in await runtime.objects.picked(kind, request.namespace, EVERYTHING)]
     where = f" in the namespace {request.namespace}" if request.namespace else ""
     if not everything:
         return (f"there are no {kind.plural} at all{where}",)

@@ -33,8 +33,12 @@ class ObjectMeta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifests:
-    """What was found: objects in order of appearance, the kinds that definitions add, and what cannot be used."""
+    """What was found: objects in order of appearance, the kinds that definitions add, and what cannot be used.
 
+    `documents` counts what was written at all: an empty list is one, an empty file has none.
+    """
+
+    documents: int = 0
     objects: tuple[ObjectMeta, ...] = ()
     kinds: tuple[Kind, ...] = ()
     problems: tuple[str, ...] = ()
@@ -51,13 +55,14 @@ def read_objects(documents: Iterable[Any], kinds: Kinds) -> Manifests:
     later counts, as if they had been applied one after the other.
     """
     problems: list[str] = []
-    manifests = list(_manifests(documents, problems))
+    written = [(number, one) for number, one in enumerate(documents, start=1) if one is not None]
+    manifests = list(_manifests(written, problems))
     definitions = [one for one in manifests if _is_definition(one[1])]
     defined = tuple(_read_each(definitions, _defined_kind, problems))
     known = kinds.extended(defined)
     objects = _read_each(manifests, lambda manifest: _object(manifest, known), problems)
     latest = {(one.kind, one.namespace, one.name): one for one in objects}
-    return Manifests(objects=tuple(latest.values()), kinds=defined, problems=tuple(problems))
+    return Manifests(documents=len(written), objects=tuple(latest.values()), kinds=defined, problems=tuple(problems))
 
 
 def _read_each(manifests: Iterable[Placed], read: Callable[[Manifest], _Read], problems: list[str]) -> Iterator[_Read]:
@@ -69,9 +74,9 @@ def _read_each(manifests: Iterable[Placed], read: Callable[[Manifest], _Read], p
             problems.append(f"{place}: {fault}")
 
 
-def _manifests(documents: Iterable[Any], problems: list[str]) -> Iterator[Placed]:
+def _manifests(documents: Iterable[tuple[int, Any]], problems: list[str]) -> Iterator[Placed]:
     """Yield every manifest, those in lists one by one."""
-    for number, document in enumerate(documents, start=1):
+    for number, document in documents:
         for place, manifest in _members(f"document {number}", document):
             if isinstance(manifest, Mapping):
                 yield place, manifest

@@ -9,6 +9,8 @@ from adapter.kube.resources import GroupResource, Kind, Kinds
 from adapter.rules.discovery import SelectorFacts
 from adapter.rules.rule import Api, Rule, Rulebook
 
+Identity = tuple[str, str, str]  # series query, series name, label
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -21,7 +23,7 @@ class Entry:
     rule: Rule
 
     @property
-    def identity(self) -> tuple[str, str, str]:
+    def identity(self) -> Identity:
         """Return what decides whether the entry's series are alive: series query, series name and label."""
         return (self.rule.series_queries[0], self.series, self.label)
 
@@ -52,6 +54,7 @@ class Catalog:
 
     by_custom: Mapping[CustomKey, Entry] = field(default_factory=dict)
     by_external: Mapping[str, Entry] = field(default_factory=dict)
+    resources: Mapping[str, tuple[GroupResource, ...]] = field(default_factory=dict)  # by custom metric
     overlaps: tuple[Overlap, ...] = ()
     custom: tuple[ListedMetric, ...] = ()
     external: tuple[str, ...] = ()
@@ -66,7 +69,11 @@ class Catalog:
 
     def kinds_with(self, metric: str) -> tuple[GroupResource, ...]:
         """Return the resources on which a metric of this name is served, for hints."""
-        return tuple(sorted({resource for resource, name in self.by_custom if name == metric}, key=str))
+        return self.resources.get(metric, ())
+
+    def has(self, api: Api, metric: str) -> bool:
+        """Say whether an API has a metric of this name, on whatever resource."""
+        return metric in (self.by_external if api is Api.EXTERNAL else self.resources)
 
 
 Claims = Mapping[CustomKey | str, tuple[Entry, ...]]
@@ -74,55 +81,92 @@ Claims = Mapping[CustomKey | str, tuple[Entry, ...]]
 
 def claims_of(rulebook: Rulebook, facts: Mapping[str, SelectorFacts], kinds: Kinds) -> Claims:
     """Return all entries that claim each metric, in prometheus-adapter's order: rules as written, series by name."""
-    claims: dict[CustomKey | str, dict[tuple[str, str, str, str], Entry]] = {}
+    claims: dict[CustomKey | str, tuple[Entry, ...]] = {}
+    # Of a hundred thousand metrics nearly all are claimed once, so what tells claims apart is made for the others only.
+    several: dict[CustomKey | str, dict[tuple[str, Identity], Entry]] = {}
+    resources: dict[Kind, GroupResource] = {}
     for rule in rulebook.rules:
         for entry in _entries(rule, facts, kinds):
-            key = entry.metric if entry.kind is None else (entry.kind.group_resource, entry.metric)
-            claims.setdefault(key, {})[rule.id, *entry.identity] = entry
-    return {key: tuple(entries.values()) for key, entries in claims.items()}
+            key: CustomKey | str = entry.metric
+            if entry.kind is not None:
+                resource = resources.get(entry.kind)
+                if resource is None:
+                    resource = resources[entry.kind] = entry.kind.group_resource
+                key = (resource, entry.metric)
+            if key not in claims:
+                claims[key] = (entry,)
+                continue
+            if key not in several:
+                several[key] = {(one.rule.id, one.identity): one for one in claims[key]}
+            several[key][rule.id, entry.identity] = entry
+    claims.update({key: tuple(entries.values()) for key, entries in several.items()})
+    return claims
 
 
-def contested(claims: Claims) -> frozenset[tuple[str, str, str]]:
+def contested(claims: Claims) -> frozenset[Identity]:
     """Return the identities whose life decides who wins: those of metrics claimed by several different ones."""
-    found: set[tuple[str, str, str]] = set()
+    found: set[Identity] = set()
     for entries in claims.values():
-        identities = {entry.identity for entry in entries}
-        if len(identities) > 1:
-            found |= identities
+        if len(entries) > 1:
+            identities = {entry.identity for entry in entries}
+            found |= identities if len(identities) > 1 else set()
     return frozenset(found)
 
 
-def build_catalog(claims: Claims, *, dead: frozenset[tuple[str, str, str]] = frozenset()) -> Catalog:
+def build_catalog(claims: Claims, *, dead: frozenset[Identity] = frozenset()) -> Catalog:
     """Return the catalog: of several claims the last one whose series are alive wins, and the others are remembered."""
     by_custom: dict[CustomKey, Entry] = {}
     by_external: dict[str, Entry] = {}
     overlaps: list[Overlap] = []
     for key, entries in claims.items():
-        alive = [entry for entry in entries if entry.identity not in dead] or list(entries)
-        winner = alive[-1]
+        winner = entries[0]
+        if len(entries) > 1:
+            winner = next((one for one in reversed(entries) if one.identity not in dead), entries[-1])
+            overlaps.append(Overlap(winner=winner, losers=tuple(one for one in entries if one is not winner)))
         if isinstance(key, str):
             by_external[key] = winner
         else:
             by_custom[key] = winner
-        if len(entries) > 1:
-            overlaps.append(Overlap(winner=winner, losers=tuple(one for one in entries if one is not winner)))
+    custom = tuple(_listed(by_custom))
     return Catalog(
         by_custom=by_custom,
         by_external=by_external,
+        resources=_resources(custom),
         overlaps=tuple(overlaps),
-        custom=tuple(_listed(by_custom.values())),
+        custom=custom,
         external=tuple(sorted(by_external)),
     )
 
 
-def _listed(entries: Iterable[Entry]) -> Iterator[ListedMetric]:
+def may_give(rule: Rule, metric: str, series: Mapping[str, str]) -> bool:
+    """Say whether a rule can give a metric, as far as can be told without asking.
+
+    `series` has the metric name that each series query takes, where it takes one only. Of other rules, what stands
+    around the groups of a name, as in `${1}_per_second`, must stand in the metric's name too.
+    """
+    if rule.fixed is not None:
+        return rule.fixed.metric == metric
+    only = series.get(rule.series_queries[0], "")
+    return _name_of(rule, only) == metric if only else rule.naming.may_give(metric)
+
+
+def _listed(by_custom: Mapping[CustomKey, Entry]) -> Iterator[ListedMetric]:
     """Sort the discovery list, so that it is the same each time."""
-    found = [(str(entry.kind.group_resource), entry) for entry in entries if entry.kind is not None]
-    for _, entry in sorted(found, key=lambda pair: (pair[0], pair[1].metric)):
-        if entry.kind is not None:
-            yield ListedMetric(
-                resource=entry.kind.group_resource, namespaced=entry.kind.namespaced, metric=entry.metric
-            )
+    texts = {resource: str(resource) for resource in {resource for resource, _ in by_custom}}
+    found = [(texts[resource], metric, resource, entry.kind) for (resource, metric), entry in by_custom.items()]
+    for _, metric, resource, kind in sorted(found, key=lambda one: one[:2]):
+        if kind is not None:
+            yield ListedMetric(resource=resource, namespaced=kind.namespaced, metric=metric)
+
+
+def _resources(custom: Iterable[ListedMetric]) -> Mapping[str, tuple[GroupResource, ...]]:
+    """Return the resources of each metric, sorted; metrics on the same resources share one tuple."""
+    shared: dict[tuple[GroupResource, ...], tuple[GroupResource, ...]] = {}
+    found: dict[str, tuple[GroupResource, ...]] = {}
+    for one in custom:
+        several = (*found.get(one.metric, ()), one.resource)
+        found[one.metric] = shared.setdefault(several, several)
+    return found
 
 
 def _entries(rule: Rule, facts: Mapping[str, SelectorFacts], kinds: Kinds) -> Iterator[Entry]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapter.runtime.clock import Clocks
+from adapter.runtime.objects import Objects
 from adapter.runtime.relist import Relist
 
 # How long readiness waits for the first relist: a dead Prometheus must not keep a replica out of service.
@@ -26,6 +27,7 @@ class Health:
     """Knows the checks of each probe."""
 
     relist: Relist
+    objects: Objects
     backend: str
     clocks: Clocks
     started_at: float
@@ -36,6 +38,7 @@ class Health:
         if probe in ("readyz", "healthz"):
             checks.append(self._first_relist())
             checks.append(self._series_queries())
+            checks.append(self._objects())
         return checks
 
     def _first_relist(self) -> Check:
@@ -52,3 +55,8 @@ class Health:
         failing = [(query, state.error) for query, state in self.relist.states.items() if state.error is not None]
         detail = "; ".join(f"{query}: {type(error).__name__}" for query, error in failing)
         return Check(name=f"series-queries-{self.backend}", ok=True, detail=detail)
+
+    def _objects(self) -> Check:
+        """Count what is wrong with the objects; the texts, which may quote them, are in the log."""
+        found = len(self.objects.problems)
+        return Check(name="objects", ok=True, detail=f"problems: {found}, see the log" if found else "")

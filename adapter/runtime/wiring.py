@@ -22,7 +22,8 @@ from adapter.runtime.cache import QueryCache
 from adapter.runtime.clock import Clocks
 from adapter.runtime.health import Health
 from adapter.runtime.held import HeldValues
-from adapter.runtime.objects import FileObjects, NoObjects, Objects
+from adapter.runtime.object_file import FileObjects
+from adapter.runtime.objects import NoObjects, Objects
 from adapter.runtime.provider import Provider
 from adapter.runtime.relist import Relist, RelistSettings
 from adapter.runtime.telemetry import Telemetry
@@ -124,7 +125,7 @@ async def open_runtime(
     relist = Relist(
         rulebook=rules.compiled.rulebook,
         backend=backend,
-        kinds=lambda: objects.kinds,
+        kinds=objects.synced_kinds,
         settings=RelistSettings(
             interval_seconds=settings.metrics_relist_interval_seconds,
             max_age_seconds=settings.metrics_max_age_seconds,
@@ -151,7 +152,7 @@ async def open_runtime(
         compat=Compat(settings.compat),
         query_timeout_seconds=rules.choice.options.timeout_seconds,
     )
-    health = Health(relist=relist, backend=backend.name, clocks=clocks, started_at=clocks.monotonic())
+    health = Health(relist=relist, objects=objects, backend=backend.name, clocks=clocks, started_at=clocks.monotonic())
     loops = [asyncio.create_task(relist.run(), name="relist")] if relisting else []
     try:
         yield Runtime(
@@ -167,6 +168,7 @@ async def open_runtime(
     finally:
         await _stop(loops)
         await relist.close()
+        await objects.close()
         await cache.close()
         await backend.close()
         await client.close()

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.errors import ObjectsUnavailable
 from adapter.kube.resources import GroupResource, Kind, kubernetes_kinds
-from adapter.kube.selectors import EVERYTHING, parse_selector
-from adapter.runtime.objects import FileObjects
+from adapter.kube.selectors import EVERYTHING, Selector, parse_selector
+from adapter.runtime.object_file import FileObjects
+from adapter.runtime.objects import NoObjects
 
 pytestmark = pytest.mark.anyio
 
@@ -60,8 +62,14 @@ class Rig:
         names: tuple[str, ...] = ()
         for _ in range(times):
             self.now += LOOK_SECONDS
-            names = await self.objects.names(PODS, "shop", EVERYTHING)
+            await self.objects.synced_kinds()
+            await self.objects.close()
+            names = await self.names(PODS, "shop")
         return names
+
+    async def names(self, kind: Kind, namespace: str, selector: Selector = EVERYTHING) -> tuple[str, ...]:
+        """Return the names of the objects that a selector picks."""
+        return tuple(one.name for one in await self.objects.picked(kind, namespace, selector))
 
 
 async def test_a_change_is_followed_when_the_file_rests(tmp_path: Path) -> None:
@@ -88,6 +96,7 @@ BROKEN = {
     "cut off": '{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1"',
     "empty": "",
     "blank": "\n\n",
+    "no manifest": "# pods\n---\n",
     "no object of it": "apiVersion: v1\nkind: Pod\n",
     "not YAML": "[" * 100,
 }
@@ -113,17 +122,20 @@ async def test_an_empty_list_takes_all_away(tmp_path: Path) -> None:
     rig = Rig(tmp_path, manifests("a"))
     rig.file.write_text(manifests())
 
-    assert not await rig.looked(2)
+    assert len(await rig.looked(2)) == 0
 
 
 async def test_a_file_that_goes_keeps_its_objects(tmp_path: Path) -> None:
     """A file that is not there for a while, as when it is replaced, takes nothing away."""
     rig = Rig(tmp_path, manifests("a"))
     rig.file.unlink()
-    assert await rig.looked(3) == ("a",)
+    assert await rig.looked(5) == ("a",)
+    assert rig.reports == [(True, 1), (False, 1)]
+    assert "last good objects stay" in rig.objects.problems[0]
 
     rig.file.write_text(manifests("b"))
     assert await rig.looked(2) == ("b",)
+    assert rig.objects.problems == ()
 
 
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "."])
@@ -144,15 +156,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         FileObjects(str(pipe), kinds=KINDS, clock=lambda: 0.0).load()
 
 
-async def test_kinds_stay_while_definitions_do(tmp_path: Path) -> None:
-    """New objects of old kinds leave the table of kinds as it is; a definition makes another one."""
-    rig = Rig(tmp_path, manifests("a"))
-    before = rig.objects.kinds
-    rig.file.write_text(manifests("a", "b"))
-    await rig.looked(2)
-    assert rig.objects.kinds is before
-
-    definition = """
+DEFINITION = """
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: queues.acme.com}
@@ -162,9 +166,50 @@ spec:
   names: {kind: Queue, plural: queues, singular: queue}
   versions: [{name: v1, served: true, storage: true}]
 """
-    rig.file.write_text(definition)
+
+
+async def test_kinds_stay_while_definitions_do(tmp_path: Path) -> None:
+    """New objects of old kinds leave the table of kinds as it is; a definition makes another one."""
+    rig = Rig(tmp_path, manifests("a"))
+    before = rig.objects.kinds
+    rig.file.write_text(manifests("a", "b"))
+    await rig.looked(2)
+    assert rig.objects.kinds is before
+
+    rig.file.write_text(DEFINITION)
     await rig.looked(2)
     assert rig.objects.kinds.resolve(GroupResource("queues")) is not None
+
+
+async def test_nobody_waits_for_a_reading(tmp_path: Path) -> None:
+    """While a changed file is read, requests are answered from what there was."""
+    rig = Rig(tmp_path, manifests("a"))
+    rig.file.write_text(manifests("a", "b"))
+    rig.now += LOOK_SECONDS
+    await rig.objects.synced_kinds()
+    rig.now += LOOK_SECONDS
+
+    assert await rig.names(PODS, "shop") == ("a",)
+    await rig.objects.close()
+    assert await rig.names(PODS, "shop") == ("a", "b")
+
+
+async def test_an_object_is_there_or_not(tmp_path: Path) -> None:
+    """Whether one object exists is told by kind, namespace and name."""
+    rig = Rig(tmp_path, manifests("a"))
+
+    asked = [(PODS, "shop", "a"), (PODS, "shop", "b"), (PODS, "other", "a"), (NODES, "", "a")]
+    assert [await rig.objects.exists(*one) for one in asked] == [True, False, False, False]
+
+
+async def test_without_a_source_nothing_is_known() -> None:
+    """Neither a cluster nor a file: that is an error, never an empty list."""
+    nobody = NoObjects(KINDS)
+
+    with pytest.raises(ObjectsUnavailable):
+        await nobody.picked(PODS, "shop", EVERYTHING)
+    with pytest.raises(ObjectsUnavailable):
+        await nobody.exists(PODS, "shop", "a")
 
 
 LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "1", "2"]), max_size=3)
@@ -185,7 +230,7 @@ async def test_the_index_picks_what_the_selector_matches(
 
     expected = tuple(f"p{number}" for number, labels in enumerate(objects) if selector.matches(labels))
 
-    assert await rig.objects.names(PODS, "shop", selector) == expected
-    assert await rig.objects.names(PODS, "", selector) == expected
-    assert await rig.objects.names(PODS, "other", selector) == ()
-    assert await rig.objects.names(NODES, "", selector) == ()
+    assert await rig.names(PODS, "shop", selector) == expected
+    assert await rig.names(PODS, "", selector) == expected
+    assert await rig.names(PODS, "other", selector) == ()
+    assert await rig.names(NODES, "", selector) == ()

@@ -19,8 +19,9 @@ from adapter.errors import (
     ReferenceDefect,
     UnsupportedSelector,
 )
-from adapter.kube.resources import Kind, Kinds, parse_group_resource
-from adapter.kube.selectors import Selector, parse_selector
+from adapter.kube.documents import ObjectMeta
+from adapter.kube.resources import GroupResource, Kind, Kinds, parse_group_resource
+from adapter.kube.selectors import EVERYTHING, Selector, parse_selector
 from adapter.promql.model import QueryAnswer, Sample, Vector
 from adapter.rules.requests import ByName, BySelector, CustomMetricRequest, ExternalMetricRequest
 from adapter.rules.rule import Compat
@@ -55,14 +56,29 @@ class FakeObjects:
     """Pods a and b in ns, and what cannot be listed."""
 
     kinds: Kinds = KINDS.extended([GADGET])
+    problems = ()
 
-    async def names(self, kind: Kind, namespace: str, selector: Selector) -> tuple[str, ...]:
+    async def synced_kinds(self) -> Kinds:
+        return self.kinds
+
+    async def look_up_kind(self, resource: GroupResource) -> Kind | None:
+        return self.kinds.resolve(resource)
+
+    async def picked(self, kind: Kind, namespace: str, selector: Selector) -> tuple[ObjectMeta, ...]:
         if kind.plural == "nodes":
             raise ObjectsUnavailable
         labels = {"a": {"app": "web"}, "b": {"app": "api"}}
         if kind.plural == "namespaces":
-            return ("ns", "other")
-        return tuple(name for name, found in labels.items() if selector.matches(found)) if namespace == "ns" else ()
+            labels = {"ns": {}, "other": {}}
+        elif namespace != "ns":
+            return ()
+        found = [ObjectMeta(kind=kind, namespace=namespace, name=name, labels=has) for name, has in labels.items()]
+        return tuple(one for one in found if selector.matches(one.labels))
+
+    async def exists(self, kind: Kind, namespace: str, name: str) -> bool:
+        return any(one.name == name for one in await self.picked(kind, namespace, EVERYTHING))
+
+    async def close(self) -> None: ...
 
 
 class NoReports(Reports):
@@ -87,7 +103,7 @@ class Rig:
             relist=Relist(
                 rulebook=rulebook_from(RULES % (policy, external), directory, compat=compat),
                 backend=self.backend,
-                kinds=lambda: objects.kinds,
+                kinds=objects.synced_kinds,
                 settings=RelistSettings(interval_seconds=60.0, max_age_seconds=60.0, concurrency=4),
                 clocks=clocks,
                 observer=self.reports,

@@ -9,12 +9,15 @@ import pytest
 from relist_rig import FakeBackend, HandClock, Reports
 from rules_rig import KINDS, rulebook_from
 
-from adapter.errors import PrometheusUnavailable, QueryRejected, UpstreamError
+from adapter.errors import ObjectsUnavailable, PrometheusUnavailable, QueryRejected, UpstreamError
+from adapter.kube.resources import Kind, Kinds
 from adapter.rules.rule import Api
-from adapter.runtime.relist import LOOK_UP_SECONDS, Relist, RelistSettings
+from adapter.runtime.look_ups import LOOK_UP_SECONDS
+from adapter.runtime.relist import Relist, RelistSettings
 
 pytestmark = pytest.mark.anyio
 
+GADGET = Kind(group="example.com", version="v1", kind="Gadget", plural="gadgets", singular="gadget", namespaced=False)
 PODS = "{overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}"
 TWO = f"""
 rules:
@@ -23,6 +26,7 @@ rules:
 externalRules:
 - {{seriesQuery: 'queue_depth'}}
 """
+ANY = f"""rules: [{{seriesQuery: '{{pod!=""}}', resources: {PODS}}}]"""
 SERIES = ['a{namespace="n",pod="p"}', 'b{namespace="n",pod="p"}', "queue_depth{}"]
 
 
@@ -33,14 +37,21 @@ class Rig:
         self.backend = FakeBackend(series_there=list(series))
         self.clock = HandClock()
         self.reports = Reports()
+        self.kinds: Kinds | UpstreamError = KINDS
         self.relist = Relist(
             rulebook=rulebook_from(text, directory),
             backend=self.backend,
-            kinds=lambda: KINDS,
+            kinds=self.kinds_now,
             settings=RelistSettings(interval_seconds=60.0, max_age_seconds=60.0, concurrency=concurrency),
             clocks=self.clock.clocks(),
             observer=self.reports,
         )
+
+    async def kinds_now(self) -> Kinds:
+        """Return the kinds, or the error that hides them."""
+        if isinstance(self.kinds, UpstreamError):
+            raise self.kinds
+        return self.kinds
 
     def listed(self) -> list[str]:
         """Return the metrics that there are."""
@@ -421,8 +432,9 @@ async def test_a_look_up_asks_only_rules_that_can_give_the_name(tmp_path: Path) 
     """A rule whose names look otherwise is not asked for a metric that nobody has."""
     text = f"""
 rules:
-- {{seriesQuery: 'a{{pod!=""}}', name: {{as: "${{0}}_per_second"}}, resources: {PODS}}}
-- {{seriesQuery: 'b{{pod!=""}}', name: {{as: "b_$0"}}, resources: {PODS}}}
+- {{seriesQuery: '{{__name__=~"a.*",pod!=""}}', name: {{as: "${{0}}_per_second"}}, resources: {PODS}}}
+- {{seriesQuery: '{{__name__=~"b.*",pod!=""}}', name: {{as: "b_$0"}}, resources: {PODS}}}
+- {{seriesQuery: 'c{{pod!=""}}', name: {{as: "${{0}}_per_second"}}, resources: {PODS}}}
 """
     rig = Rig(text, tmp_path, *SERIES)
     await rig.relist.relist()
@@ -432,7 +444,7 @@ rules:
     await rig.relist.look_up(Api.CUSTOM, "x_per_second")
 
     assert rig.backend.asked
-    assert not any("b{" in call for call in rig.backend.asked)
+    assert not any("b.*" in call or "c{" in call for call in rig.backend.asked)
 
 
 async def test_a_look_up_that_heals_is_reported(tmp_path: Path) -> None:
@@ -458,15 +470,114 @@ rules:
     rig = Rig(text, tmp_path, *SERIES)
     await rig.relist.relist()
     rig.backend.gate = asyncio.Event()
-    more = KINDS.extended([])
-    rig.relist.kinds = lambda: more
     before = rig.relist.catalog
+    rig.relist.follow_kinds(Kinds(KINDS))
+    assert rig.relist.catalog is before
 
-    await rig.relist.follow_kinds()
+    rig.relist.follow_kinds(KINDS.extended([GADGET]))
+    await rig.relist.kinds_followed()
 
     assert rig.relist.catalog is not before
     assert rig.listed() == ["namespaces/one", "pods/one"]
     await rig.relist.close()
+
+
+async def test_a_metric_that_stays_away_is_looked_up_seldomer(tmp_path: Path) -> None:
+    """Each look-up in vain doubles the time to the next, up to two periods of an HPA; another metric starts anew."""
+    rig = Rig(ANY, tmp_path, *SERIES)
+    await rig.relist.relist()
+    asked_at: list[float] = []
+
+    for second in range(1, 121):
+        rig.clock.now += 1.0
+        before = len(rig.backend.asked)
+        await asyncio.gather(*(rig.relist.look_up(Api.CUSTOM, "nothing") for _ in range(5)))
+        asked_at += [second] if len(rig.backend.asked) > before else []
+    before = len(rig.backend.asked)
+    rig.clock.now += LOOK_UP_SECONDS
+    await rig.relist.look_up(Api.CUSTOM, "another")
+
+    assert asked_at == [5, 10, 20, 40, 70, 100]
+    assert len(rig.backend.asked) > before
+
+
+async def test_a_look_up_waits_for_its_own_questions(tmp_path: Path) -> None:
+    """Who misses a metric while another one is looked up is not told that it does not exist before it was asked for."""
+    rig = Rig(TWO, tmp_path, "x{}")
+    await rig.relist.relist()
+    rig.backend.series_there = list(SERIES)
+    rig.clock.now += LOOK_UP_SECONDS
+    rig.backend.gate = asyncio.Event()
+    first = asyncio.create_task(rig.relist.look_up(Api.CUSTOM, "a"))
+    await until_asked(rig)
+    others = [asyncio.create_task(rig.relist.look_up(Api.CUSTOM, name)) for name in ("b", "a")]
+    while not any("b{" in call for call in rig.backend.asked[-1:]):  # noqa: ASYNC110 - the fake backend tells nobody
+        await asyncio.sleep(0)
+
+    assert not any(task.done() for task in (first, *others))
+    rig.backend.gate.set()
+    await asyncio.gather(first, *others)
+
+    assert rig.listed() == ["namespaces/a", "namespaces/b", "pods/a", "pods/b"]
+    assert rig.reports.lookups == [True, True, True]
+
+
+async def test_kinds_that_cannot_be_told_are_a_failure(tmp_path: Path) -> None:
+    """Without the kinds nobody knows which metrics there are: what is asked for is an error, and is asked again."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    rig.kinds = ObjectsUnavailable("no answer")
+
+    await rig.relist.relist()
+
+    assert isinstance(rig.relist.unknown_because_failed(Api.CUSTOM, "a"), ObjectsUnavailable)
+    assert rig.reports.relists[-1]["failed"] == 3
+    rig.kinds = KINDS
+    await rig.relist.relist()
+    assert rig.listed() == ALL
+
+
+async def test_who_is_dead_stays_dead_while_kinds_change(tmp_path: Path) -> None:
+    """A catalog that follows the kinds keeps to what was found out about the series, and finds out again behind."""
+    text = f"""
+rules:
+- {{id: first, seriesQuery: 'a{{pod!=""}}', name: {{as: m}}, resources: {PODS}}}
+- {{id: last, seriesQuery: 'b{{pod!=""}}', name: {{as: m}}, resources: {PODS}}}
+"""
+    rig = Rig(text, tmp_path, *SERIES)
+    rig.backend.old = {"b"}
+    await rig.relist.relist()
+    rig.backend.gate = asyncio.Event()
+
+    rig.relist.follow_kinds(KINDS.extended([GADGET]))
+    await rig.relist.kinds_followed()
+    await until_asked(rig)
+    meanwhile = {entry.rule.id for entry in rig.relist.catalog.by_custom.values()}
+    before = rig.relist.catalog
+    rig.backend.old = {"a"}
+    rig.backend.gate.set()
+    while rig.relist.catalog is before:  # noqa: ASYNC110 - it is swapped behind everybody's back
+        await asyncio.sleep(0)
+
+    assert meanwhile == {"first"}
+    assert {entry.rule.id for entry in rig.relist.catalog.by_custom.values()} == {"last"}
+
+
+async def test_only_what_may_do_better_is_retried_early(tmp_path: Path) -> None:
+    """Between two relists only series queries that failed are asked again, and none that Prometheus refuses."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    rig.backend.down("queue_depth")
+    rig.backend.failing["a{"] = QueryRejected("parse error", status=422, kind="bad_data")
+    loop = asyncio.create_task(rig.relist.run())
+    await rig.relist.first_done.wait()
+    rig.backend.asked.clear()
+
+    while len(rig.reports.relists) < 2:  # noqa: ASYNC110 - the loop tells nobody
+        await asyncio.sleep(0.01)
+    loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)
+
+    assert rig.backend.asked
+    assert all("queue_depth" in call for call in rig.backend.asked)
 
 
 async def test_a_large_catalog_is_the_same(tmp_path: Path) -> None:

@@ -1,0 +1,112 @@
+"""The catalog in force: put together from what is known, swapped whole, followed when kinds come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from adapter.kube.resources import Kinds
+from adapter.rules.catalog import Catalog, Identity, build_catalog, claims_of, contested
+from adapter.rules.discovery import SelectorFacts
+from adapter.rules.rule import Rulebook
+
+log = logging.getLogger(__name__)
+
+# More metric names than this take over 10 ms to put together, so a thread does it and requests go on.
+NAMES_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a catalog is made of."""
+
+    rulebook: Rulebook
+    facts: Mapping[str, SelectorFacts]
+
+
+Identities = frozenset[Identity]
+
+
+@dataclass(slots=True, kw_only=True)
+class CatalogKeeper:
+    """Owns the catalog. `known` says what it is made of now, `dead` asks Prometheus which of some series have ended."""
+
+    known: Callable[[], Known]
+    dead: Callable[[Identities, Kinds], Awaitable[Identities]]
+    catalog: Catalog = field(default_factory=Catalog)
+    _kinds: Kinds | None = None  # those that the catalog was put together with
+    _dead: Identities = frozenset()
+    _making: asyncio.Lock = field(default_factory=asyncio.Lock)  # or what was begun first could be swapped in last
+    _following: asyncio.Task[None] | None = None
+    _burying: asyncio.Task[None] | None = None
+
+    async def renew(self, kinds: Kinds) -> None:
+        """Put the catalog together; where several series claim one metric, Prometheus says first which are alive."""
+        async with self._making:
+            catalog, disputed = await self._made(kinds)
+            if not disputed:
+                self._dead = frozenset()
+                self._swap(catalog, kinds)
+                return
+        self._dead = await self.dead(disputed, kinds)
+        async with self._making:
+            catalog, _ = await self._made(kinds)
+            self._swap(catalog, kinds)
+
+    def follow(self, kinds: Kinds) -> None:
+        """Have the catalog put together in the background, if kinds have come or gone since it was."""
+        if self._kinds is None or kinds is self._kinds or self._following is not None:
+            return
+        if tuple(kinds) == tuple(self._kinds):
+            self._kinds = kinds
+            return
+        self._following = asyncio.create_task(self._follow(kinds), name="follow kinds")
+
+    async def followed(self) -> None:
+        """Wait until the catalog has followed the kinds; Prometheus is not waited for."""
+        if self._following is not None:
+            await asyncio.shield(self._following)
+
+    async def close(self) -> None:
+        """Cancel what is under way."""
+        tasks = [task for task in (self._following, self._burying) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self, kinds: Kinds) -> None:
+        try:
+            async with self._making:
+                catalog, disputed = await self._made(kinds)
+                self._swap(catalog, kinds)
+            if disputed and self._burying is None:
+                self._burying = asyncio.create_task(self._bury(kinds), name="bury dead series")
+        except Exception:
+            log.exception("the catalog could not follow the kinds, it stays")
+        finally:
+            self._following = None
+
+    async def _bury(self, kinds: Kinds) -> None:
+        try:
+            await self.renew(kinds)
+        except Exception:
+            log.exception("which series are alive could not be told, the catalog stays")
+        finally:
+            self._burying = None
+
+    async def _made(self, kinds: Kinds) -> tuple[Catalog, Identities]:
+        known = self.known()
+        if sum(len(facts.names) for facts in known.facts.values()) <= NAMES_AT_ONCE:
+            return _put_together(known, kinds, self._dead)
+        return await asyncio.to_thread(_put_together, known, kinds, self._dead)
+
+    def _swap(self, catalog: Catalog, kinds: Kinds) -> None:
+        self.catalog, self._kinds = catalog, kinds
+
+
+def _put_together(known: Known, kinds: Kinds, dead: Identities) -> tuple[Catalog, Identities]:
+    """Return the catalog, and the series whose life decides who wins."""
+    claims = claims_of(known.rulebook, known.facts, kinds)
+    return build_catalog(claims, dead=dead), contested(claims)
