@@ -34,13 +34,16 @@ _AT_ONCE = 8
 
 
 class ClusterKinds:
-    """Knows the kinds; `kinds` is replaced whole, and only when something has changed."""
+    """Knows the kinds; `kinds` is replaced whole, and only when something has changed.
 
-    def __init__(self, *, cluster: Cluster, observer: WatchObserver, timing: Timing) -> None:
+    Until discovery is answered it is `base`, by which nothing may be answered: it is for checks of rules.
+    """
+
+    def __init__(self, *, cluster: Cluster, observer: WatchObserver, timing: Timing, base: Kinds | None = None) -> None:
         self._cluster = cluster
         self._observer = observer
         self._timing = timing
-        self.kinds = Kinds(())
+        self.kinds = base or Kinds(())
         self._found: Found = {}
         self._error: UpstreamError | None = KubernetesUnavailable("API discovery has not ended yet", kind="connection")
         self._complaint = ""
@@ -57,14 +60,17 @@ class ClusterKinds:
         names = ", ".join(f"{one.group}/{one.version}" for one in self._unanswered)
         return f"discovery of {names} fails" if names else ""
 
-    def check_known(self) -> None:
-        """Do nothing when the kinds are known.
+    async def synced(self) -> Kinds:
+        """Return the kinds, once discovery was answered.
 
         Raises:
-            UpstreamError: discovery has never been answered, so nobody can say what there is.
+            UpstreamError: it never was, and is not now.
         """
+        if not self._known:
+            await self.refresh()
         if not self._known and self._error is not None:
             raise self._error
+        return self.kinds
 
     async def look_up(self, resource: GroupResource) -> Kind | None:
         """Return the kind that a resource means; one that is not known is looked for again, once for all callers.
@@ -72,12 +78,11 @@ class ClusterKinds:
         Raises:
             UpstreamError: discovery, or that of the resource's group, fails, so nobody can say.
         """
-        found = self.kinds.resolve(resource)
+        found = (await self.synced()).resolve(resource)
         if found is None:
             await self.refresh()
             found = self.kinds.resolve(resource)
         if found is None:
-            self.check_known()
             hidden = [one for one in self._unanswered if resource.group and one.group.startswith(resource.group)]
             if hidden:
                 raise KubernetesUnavailable(f"discovery of the API group {hidden[0].group} fails", kind="status")

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import re
 from dataclasses import dataclass
 
 from adapter.errors import KubernetesNotFound, KubernetesUnavailable
 from adapter.kube.documents import ObjectMeta
 from adapter.kube.resources import GroupResource, Kind, Kinds
-from adapter.kube.selectors import Selector
+from adapter.kube.selectors import EVERYTHING, Selector
 from adapter.runtime.cluster_kinds import ClusterKinds
 from adapter.runtime.watch.collection import Collection
 from adapter.runtime.watch.lister import Lister
 from adapter.runtime.watch.ports import Cluster, Timing, WatchObserver, WatchSettings
 from adapter.runtime.watch.reflector import Reflector
+from adapter.runtime.watch.store import Store
 
 # Metadata has no status, so a watch of its own knows which pods run.
 _RUNNING = "status.phase=Running"
 
-_Found = Iterable[tuple[str, str, Mapping[str, str]]]  # namespace, name, labels
+# An RFC 1123 label, which a namespace's name must be.
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(slots=True)
@@ -37,13 +39,14 @@ class ClusterObjects:
         cluster: Cluster,
         observer: WatchObserver,
         timing: Timing,
+        base: Kinds | None = None,
         settings: WatchSettings | None = None,
     ) -> None:
         self._cluster = cluster
         self._observer = observer
         self._timing = timing
         self._settings = settings or WatchSettings()
-        self._kinds = ClusterKinds(cluster=cluster, observer=observer, timing=timing)
+        self._kinds = ClusterKinds(cluster=cluster, observer=observer, timing=timing, base=base)
         self._lister = Lister(cluster=cluster, observer=observer, settings=self._settings, timing=timing)
         self._watches: dict[Collection, _Watch] = {}
 
@@ -51,16 +54,16 @@ class ClusterObjects:
 
     @property
     def kinds(self) -> Kinds:
-        """Return every kind of object that is known now; none before discovery was answered, see `check_kinds`."""
+        """Return every kind of object that is known now; before the first answer those of `base`."""
         return self._kinds.kinds
 
-    def check_kinds(self) -> None:
-        """Do nothing when the kinds are known.
+    async def synced_kinds(self) -> Kinds:
+        """Return all kinds, once they have been read for the first time.
 
         Raises:
-            UpstreamError: discovery has never been answered, so nobody can say what there is.
+            UpstreamError: they were never read, and cannot be now.
         """
-        self._kinds.check_known()
+        return await self._kinds.synced()
 
     async def refresh_kinds(self) -> None:
         """Read API discovery again, unless that was done a moment ago; a failure leaves what is known."""
@@ -80,23 +83,34 @@ class ClusterObjects:
 
     # ---- objects
 
-    async def names(self, kind: Kind, namespace: str, selector: Selector) -> tuple[str, ...]:
-        """Return the names of the objects that the selector picks, sorted; `namespace` is empty for all namespaces.
+    async def picked(self, kind: Kind, namespace: str, selector: Selector) -> tuple[ObjectMeta, ...]:
+        """Return the objects that the selector picks, by namespace and name.
+
+        `namespace` is empty for a kind that has none, and for all namespaces.
 
         Raises:
             KubernetesUnavailable: the objects are not known yet, or have not been for too long.
             KubernetesForbidden: they can be neither watched nor listed.
             UpstreamError: what else the cluster says.
         """
-        found = await self._picked(Collection(kind=kind), namespace, selector)
-        return tuple(sorted({name for _, name, _ in found}))
+        return await self._picked(Collection(kind=kind), namespace, selector)
+
+    async def exists(self, kind: Kind, namespace: str, name: str) -> bool:
+        """Say whether there is an object of this name; raises what `picked` raises."""
+        if not _is_possible(kind, namespace):
+            return False
+        store = await self._stored(Collection(kind=kind))
+        if store is not None:
+            return store.has(namespace, name)
+        one = Collection(kind=kind, field_selector=f"metadata.name={_escaped(name)}")
+        return bool(await self._lister.objects(one, namespace, EVERYTHING))
 
     async def running_pods(self, namespace: str, selector: Selector) -> tuple[ObjectMeta, ...]:
-        """Return the pods in phase Running that the selector picks, by namespace and name; raises what `names` does."""
+        """Return the running pods that the selector picks, by namespace and name; raises what `picked` does."""
         return await self._objects("pods", _RUNNING, namespace, selector)
 
     async def nodes(self, selector: Selector) -> tuple[ObjectMeta, ...]:
-        """Return the nodes that the selector picks, by name; raises what `names` does."""
+        """Return the nodes that the selector picks, by name; raises what `picked` does."""
         return await self._objects("nodes", "", "", selector)
 
     @property
@@ -122,27 +136,29 @@ class ClusterObjects:
         kind = await self._kinds.look_up(GroupResource(resource))
         if kind is None:
             raise KubernetesUnavailable(f"kube-apiserver's discovery does not name {resource}", kind="bad_answer")
-        found = await self._picked(Collection(kind=kind, field_selector=field_selector), namespace, selector)
-        return tuple(ObjectMeta(kind=kind, namespace=space, name=name, labels=labels) for space, name, labels in found)
+        return await self._picked(Collection(kind=kind, field_selector=field_selector), namespace, selector)
 
-    async def _picked(self, collection: Collection, namespace: str, selector: Selector) -> _Found:
-        if namespace and not collection.kind.namespaced:
-            return ()  # nothing of it is in a namespace
-        watched = self._watched(collection)
-        store = None
-        if watched is not None:
-            try:
-                store = await watched.objects()
-            except KubernetesNotFound:
-                # The definition is gone, or this version of it: whoever asks next should know, and begin anew.
-                self._drop(collection, watched)
-                await self._kinds.refresh()
-                raise
+    async def _picked(self, collection: Collection, namespace: str, selector: Selector) -> tuple[ObjectMeta, ...]:
+        if not _is_possible(collection.kind, namespace):
+            return ()
+        store = await self._stored(collection)
         if store is not None:
             everywhere = collection.kind.namespaced and not namespace
             return store.picked(None if everywhere else namespace, selector)
-        items = await self._lister.items(collection, namespace, selector)
-        return sorted(((one.namespace, one.name, one.labels) for one in items), key=lambda one: one[:2])
+        return await self._lister.objects(collection, namespace, selector)
+
+    async def _stored(self, collection: Collection) -> Store | None:
+        """Return the watched objects, None if they have to be listed."""
+        watched = self._watched(collection)
+        if watched is None:
+            return None
+        try:
+            return await watched.objects()
+        except KubernetesNotFound:
+            # The definition is gone, or this version of it: whoever asks next should know, and begin anew.
+            self._drop(collection, watched)
+            await self._kinds.refresh()
+            raise
 
     def _drop(self, collection: Collection, reflector: Reflector) -> None:
         watch = self._watches.get(collection)
@@ -168,3 +184,13 @@ class ClusterObjects:
         task = asyncio.create_task(reflector.run(), name=f"watch {collection.name}")
         self._watches[collection] = _Watch(reflector, task)
         return reflector
+
+
+def _is_possible(kind: Kind, namespace: str) -> bool:
+    """Say whether there can be objects: callers name namespaces, and may name what none is called."""
+    return not namespace or (kind.namespaced and _NAMESPACE.fullmatch(namespace) is not None)
+
+
+def _escaped(value: str) -> str:
+    """Write a value into a field selector, as apimachinery's fields.EscapeValue."""
+    return re.sub(r"([\\,=])", r"\\\1", value)

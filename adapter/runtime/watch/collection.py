@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from adapter.errors import KubernetesUnavailable
+from adapter.kube.documents import ObjectMeta
 from adapter.kube.resources import Kind
 from adapter.kube.selectors import EVERYTHING, Selector
 from adapter.runtime.watch.ports import Cluster
@@ -45,20 +47,11 @@ class Collection:
         return {key: value for key, value in found.items() if value}
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """What is kept of an object; the namespace of a cluster-scoped one is empty."""
-
-    namespace: str
-    name: str
-    labels: Mapping[str, str]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """A part of a LIST; `remaining` says how many objects follow, 0 if nobody knows."""
 
-    items: list[Item]
+    objects: list[ObjectMeta]
     version: str
     remaining: int
 
@@ -92,7 +85,7 @@ async def pages(
         await asyncio.sleep(0)  # a page takes milliseconds to read; others may run between two of them
 
 
-def item_of(document: Mapping[str, Any], collection: Collection) -> Item:
+def object_of(document: Mapping[str, Any], collection: Collection) -> ObjectMeta:
     """Return what is kept of an object.
 
     Raises:
@@ -106,7 +99,13 @@ def item_of(document: Mapping[str, Any], collection: Collection) -> Item:
     if not isinstance(labels, dict):
         raise _nonsense(collection, "labels that are no mapping")
     namespace = metadata.get("namespace") or "" if collection.kind.namespaced else ""
-    return Item(str(namespace), name, {str(key): str(value) for key, value in labels.items()})
+    return ObjectMeta(
+        kind=collection.kind,
+        namespace=sys.intern(str(namespace)),
+        name=name,
+        # Thousands of pods have the same few label texts; each is kept once.
+        labels={sys.intern(str(key)): sys.intern(str(value)) for key, value in labels.items()},
+    )
 
 
 def version_of(document: Mapping[str, Any]) -> str:
@@ -123,7 +122,7 @@ def _page(document: Mapping[str, Any], metadata: Mapping[str, Any], collection: 
         raise _nonsense(collection, "no list")
     remaining = metadata.get("remainingItemCount")
     return Page(
-        items=[item_of(one if isinstance(one, dict) else {}, collection) for one in items or ()],
+        objects=[object_of(one if isinstance(one, dict) else {}, collection) for one in items or ()],
         version=version_of(document),
         remaining=remaining if isinstance(remaining, int) else 0,
     )

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from cachetools import TTLCache
 
 from adapter.errors import ClusterGone, KubernetesForbidden, ObjectsUnavailable
+from adapter.kube.documents import ObjectMeta
 from adapter.kube.selectors import Selector
-from adapter.runtime.watch.collection import Collection, Item, pages
+from adapter.runtime.watch.collection import Collection, pages
 from adapter.runtime.watch.ports import Cluster, Timing, WatchObserver, WatchSettings
 
 # Objects in all answers that are kept together; each takes about half a kilobyte.
@@ -18,7 +19,7 @@ _MAX_KEPT_OBJECTS = 100_000
 # LISTs under way at a time: each is work that kube-apiserver does for one request.
 _AT_ONCE = 4
 
-Answer = tuple[Item, ...] | KubernetesForbidden
+Answer = tuple[ObjectMeta, ...] | KubernetesForbidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,8 @@ class Lister:
         self._under_way: dict[_Question, asyncio.Task[Answer]] = {}
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def items(self, collection: Collection, namespace: str, selector: Selector) -> tuple[Item, ...]:
-        """Return the objects that a selector picks; `namespace` is empty for all of them.
+    async def objects(self, collection: Collection, namespace: str, selector: Selector) -> tuple[ObjectMeta, ...]:
+        """Return the objects that a selector picks, by namespace and name; `namespace` is empty for all of them.
 
         Raises:
             KubernetesForbidden: we may not list them.
@@ -78,7 +79,7 @@ class Lister:
             self._kept[question] = task.result()
 
     async def _answer(self, question: _Question) -> Answer:
-        begin, found, outcome = self._timing.clock(), list[Item](), "error"
+        begin, found, outcome = self._timing.clock(), list[ObjectMeta](), "error"
         try:
             async with self._turns:
                 found = await self._listed(question)
@@ -101,16 +102,16 @@ class Lister:
                 objects=len(found),
                 seconds=seconds,
             )
-        return tuple(found)
+        return tuple(sorted(found, key=lambda one: (one.namespace, one.name)))
 
-    async def _listed(self, question: _Question) -> list[Item]:
+    async def _listed(self, question: _Question) -> list[ObjectMeta]:
         try:
             return await self._paged(question)
         except ClusterGone:  # the pages expired under it
             return await self._paged(question)
 
-    async def _paged(self, question: _Question) -> list[Item]:
-        found: list[Item] = []
+    async def _paged(self, question: _Question) -> list[ObjectMeta]:
+        found: list[ObjectMeta] = []
         parts = pages(
             self._cluster,
             question.collection,
@@ -120,7 +121,7 @@ class Lister:
         )
         async with aclosing(parts):
             async for page in parts:
-                found += page.items
+                found += page.objects
                 if len(found) + page.remaining > self._settings.max_listed_objects:
                     most = self._settings.max_listed_objects
                     raise ObjectsUnavailable(f"more than {most} {question.collection.name} match the selector")

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from adapter.errors import ClusterGone, KubernetesForbidden, KubernetesNotFound, KubernetesUnavailable, UpstreamError
 from adapter.kube.selectors import EVERYTHING
-from adapter.runtime.watch.collection import WATCH_ACCEPT, Collection, item_of, pages, version_of
+from adapter.runtime.watch.collection import WATCH_ACCEPT, Collection, object_of, pages, version_of
 from adapter.runtime.watch.ports import Cluster, Event, Timing, WatchObserver, WatchSettings
 from adapter.runtime.watch.store import Store
 
@@ -192,8 +192,8 @@ class Reflector:
         )
         async with aclosing(found):
             async for page in found:
-                for item in page.items:
-                    store.put(item.namespace, item.name, item.labels)
+                for one in page.objects:
+                    store.put(one)
                 if len(store) + page.remaining > self._settings.max_objects:
                     raise _TooManyError
                 version = page.version
@@ -249,11 +249,11 @@ class Reflector:
         self._observer.watch_event(resource=self.collection.name, type_=event.type)
         store = self._store
         if store is not None and event.type != "BOOKMARK":
-            item = item_of(event.object, self.collection)
+            one = object_of(event.object, self.collection)
             if event.type == "DELETED":
-                store.drop(item.namespace, item.name)
+                store.drop(one.namespace, one.name)
             else:
-                store.put(item.namespace, item.name, item.labels)
+                store.put(one)
             self._observer.watch_objects(resource=self.collection.name, objects=len(store))
             if len(store) > self._settings.max_objects:
                 raise _TooManyError

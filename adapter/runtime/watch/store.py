@@ -1,14 +1,12 @@
-"""The objects of one resource: names and labels, by namespace and by the labels that selectors use."""
+"""The objects of one resource, by namespace and by the labels that selectors use."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from adapter.kube.documents import ObjectMeta
 from adapter.kube.selectors import Op, Selector
-
-Labels = Mapping[str, str]
 
 _EXACT = frozenset({Op.EQUALS, Op.DOUBLE_EQUALS, Op.IN})
 # Fewer objects than this are looked through in less time than an index takes to keep.
@@ -19,37 +17,35 @@ _MAX_INDEXES = 16
 
 @dataclass(slots=True)
 class _Namespace:
-    objects: dict[str, Labels] = field(default_factory=dict)
+    objects: dict[str, ObjectMeta] = field(default_factory=dict)
     by_label: dict[str, dict[str, set[str]]] = field(default_factory=dict)  # key -> value -> names
 
-    def put(self, name: str, labels: Labels) -> None:
-        self.drop(name)
-        self.objects[name] = labels
+    def put(self, one: ObjectMeta) -> None:
+        self.drop(one.name)
+        self.objects[one.name] = one
         for key, names in self.by_label.items():
-            if key in labels:
-                names.setdefault(labels[key], set()).add(name)
+            if key in one.labels:
+                names.setdefault(one.labels[key], set()).add(one.name)
 
     def drop(self, name: str) -> None:
         old = self.objects.pop(name, None)
         for key, names in self.by_label.items():
-            if old is not None and key in old:
-                names[old[key]].discard(name)
-                if not names[old[key]]:
-                    del names[old[key]]
+            value = old.labels.get(key) if old is not None else None
+            if value is not None:
+                names[value].discard(name)
+                if not names[value]:
+                    del names[value]
 
-    def picked(self, selector: Selector) -> Iterator[tuple[str, Labels]]:
-        for name in self._candidates(selector):
-            labels = self.objects[name]
-            if selector.matches(labels):
-                yield name, labels
+    def picked(self, selector: Selector) -> list[ObjectMeta]:
+        return [one for one in self._candidates(selector) if selector.matches(one.labels)]
 
-    def _candidates(self, selector: Selector) -> list[str]:
-        """Return the names that an index leaves, or all."""
+    def _candidates(self, selector: Selector) -> Iterable[ObjectMeta]:
+        """Return the objects that an index leaves, or all."""
         exact = next((one for one in selector.requirements if one.op in _EXACT), None)
         if exact is None or len(self.objects) < _WORTH_AN_INDEX:
-            return list(self.objects)
+            return self.objects.values()
         index = self._index(exact.key)
-        return [name for value in exact.values for name in index.get(value, ())]
+        return (self.objects[name] for value in exact.values for name in index.get(value, ()))
 
     def _index(self, key: str) -> dict[str, set[str]]:
         index = self.by_label.get(key)
@@ -57,9 +53,9 @@ class _Namespace:
             while len(self.by_label) >= _MAX_INDEXES:
                 del self.by_label[next(iter(self.by_label))]
             index = self.by_label[key] = {}
-            for name, labels in self.objects.items():
-                if key in labels:
-                    index.setdefault(labels[key], set()).add(name)
+            for name, one in self.objects.items():
+                if key in one.labels:
+                    index.setdefault(one.labels[key], set()).add(name)
         return index
 
 
@@ -73,12 +69,11 @@ class Store:
     def __len__(self) -> int:
         return self._size
 
-    def put(self, namespace: str, name: str, labels: Labels) -> None:
-        """Add an object, or change its labels; the namespace of a cluster-scoped one is empty."""
-        found = self._namespaces.setdefault(namespace, _Namespace())
+    def put(self, one: ObjectMeta) -> None:
+        """Add an object, or change its labels."""
+        found = self._namespaces.setdefault(one.namespace, _Namespace())
         self._size -= len(found.objects)
-        # Thousands of pods have the same few label texts; each is kept once.
-        found.put(name, {sys.intern(key): sys.intern(value) for key, value in labels.items()})
+        found.put(one)
         self._size += len(found.objects)
 
     def drop(self, namespace: str, name: str) -> None:
@@ -92,15 +87,13 @@ class Store:
         if not found.objects:
             del self._namespaces[namespace]
 
-    def picked(self, namespace: str | None, selector: Selector) -> list[tuple[str, str, Labels]]:
-        """Return namespace, name and labels of what the selector picks, sorted; None stands for all namespaces."""
-        spaces = self._namespaces if namespace is None else (namespace,)
-        return sorted(
-            (
-                (space, name, labels)
-                for space in spaces
-                if (found := self._namespaces.get(space)) is not None
-                for name, labels in found.picked(selector)
-            ),
-            key=lambda one: one[:2],
-        )
+    def has(self, namespace: str, name: str) -> bool:
+        """Say whether there is an object of this name; the namespace of a cluster-scoped one is empty."""
+        found = self._namespaces.get(namespace)
+        return found is not None and name in found.objects
+
+    def picked(self, namespace: str | None, selector: Selector) -> tuple[ObjectMeta, ...]:
+        """Return what the selector picks, by namespace and name; None stands for all namespaces."""
+        spaces = sorted(self._namespaces) if namespace is None else [namespace]
+        found = [self._namespaces[space].picked(selector) for space in spaces if space in self._namespaces]
+        return tuple(one for part in found for one in sorted(part, key=lambda one: one.name))

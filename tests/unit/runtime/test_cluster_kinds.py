@@ -153,8 +153,9 @@ async def test_nobody_knows_before_discovery_was_answered(tmp_path: Path) -> Non
     server = ApiServer()
     heal = server.fail("list /apis", httpx2.ConnectError("refused"))
     async with cluster(tmp_path, server) as rig:
-        with pytest.raises(KubernetesUnavailable, match="not ended"):
-            rig.objects.check_kinds()
+        with pytest.raises(KubernetesUnavailable, match="refused"):
+            await rig.objects.synced_kinds()
+        rig.time.now += 1
         with pytest.raises(KubernetesUnavailable, match="refused"):
             await rig.objects.look_up_kind(GroupResource("pods"))
         assert rig.objects.problems
@@ -165,7 +166,7 @@ async def test_nobody_knows_before_discovery_was_answered(tmp_path: Path) -> Non
         server.fail("list /apis", httpx2.ConnectError("refused"))
 
         assert await rig.objects.look_up_kind(GroupResource("nothing")) is None
-        rig.objects.check_kinds()
+        assert (await rig.objects.synced_kinds()) is rig.objects.kinds
         assert rig.objects.kinds.resolve(GroupResource("pods")) is not None
 
 

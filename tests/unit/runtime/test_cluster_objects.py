@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import unquote
 
 import httpx2
 import pytest
@@ -34,7 +35,9 @@ async def kind_of(rig: Rig, name: str = "pods") -> Kind:
 
 async def names(rig: Rig, selector: str = "", namespace: str = "shop") -> tuple[str, ...]:
     """Return the names of pods."""
-    return await rig.objects.names(await kind_of(rig), namespace, parse_selector(selector))
+    picked = await rig.objects.picked(await kind_of(rig), namespace, parse_selector(selector))
+    assert list(picked) == sorted(picked, key=lambda one: (one.namespace, one.name))
+    return tuple(one.name for one in picked)
 
 
 async def watched(rig: Rig, number: int = 1) -> Watching:
@@ -51,16 +54,18 @@ SELECTORS = [
     ("!app", "shop", ("lone",)),
     ("app notin (web)", "shop", ("lone",)),
     ("", "shop", ("lone", "web-0", "web-1", "web-2")),
-    ("app=web", "", ("web-0", "web-1", "web-2")),
+    ("app=web", "", ("web-0", "web-0", "web-1", "web-2")),
     ("app=web", "other", ("web-0",)),
     ("app=web", "nowhere", ()),
     ("app=nobody", "shop", ()),
+    ("", "..", ()),
+    ("", "shop?limit=1", ()),
 ]
 
 
 @pytest.mark.parametrize(("selector", "namespace", "expected"), SELECTORS)
 async def test_a_selector_picks_names(tmp_path: Path, selector: str, namespace: str, expected: tuple[str, ...]) -> None:
-    """Names are sorted, each once, from one namespace or all."""
+    """Objects come by namespace and name, from one namespace or all."""
     async with cluster(tmp_path, shop()) as rig:
         assert await names(rig, selector, namespace) == expected
 
@@ -115,7 +120,7 @@ async def test_pages_that_expire_are_listed_anew(tmp_path: Path) -> None:
         kind = await kind_of(rig)
         rig.time.sleep = _no_pause  # type: ignore[method-assign]  # the pause before the second LIST
         rig.objects._timing = rig.time.timing()
-        assert len(await rig.objects.names(kind, "shop", EVERYTHING)) == 26
+        assert len(await rig.objects.picked(kind, "shop", EVERYTHING)) == 26
 
 
 async def _no_pause(_seconds: float) -> None:
@@ -279,7 +284,7 @@ async def test_too_many_objects_are_listed_by_selector(tmp_path: Path) -> None:
     """A resource with more objects than may be kept is not kept, and a LIST of too many is an error."""
     server = shop(20)
     server.page_objects = 5
-    server.objects["/api/v1/namespaces/shop/pods"] = server.objects[PODS]
+    server.objects["/api/v1/namespaces/shop/pods"] = [one for one in server.objects[PODS] if "shop" in str(one)]
     async with cluster(tmp_path, server, WatchSettings(max_objects=10, max_listed_objects=30)) as rig:
         assert len(await names(rig)) == 21
         assert "listed pods sync too_many 0" in rig.told.lines
@@ -309,7 +314,8 @@ async def test_more_watches_than_allowed_are_lists(tmp_path: Path) -> None:
     async with cluster(tmp_path, server, WatchSettings(max_watches=1)) as rig:
         await names(rig)
 
-        assert await rig.objects.names(await kind_of(rig, "nodes"), "", EVERYTHING) == ("n1",)
+        picked = await rig.objects.picked(await kind_of(rig, "nodes"), "", EVERYTHING)
+        assert [one.name for one in picked] == ["n1"]
         assert server.calls("watch", "/api/v1/nodes") == 0
 
 
@@ -353,7 +359,7 @@ async def test_nodes_live_in_no_namespace(tmp_path: Path) -> None:
         found = await rig.objects.nodes(parse_selector("zone=a"))
 
         assert [(one.namespace, one.name) for one in found] == [("", "n1"), ("", "n2")]
-        assert await rig.objects.names(await kind_of(rig, "nodes"), "shop", EVERYTHING) == ()
+        assert await rig.objects.picked(await kind_of(rig, "nodes"), "shop", EVERYTHING) == ()
 
 
 async def test_a_definition_that_is_gone_makes_discovery_be_read_again(tmp_path: Path) -> None:
@@ -364,6 +370,29 @@ async def test_a_definition_that_is_gone_makes_discovery_be_read_again(tmp_path:
         rig.time.now += 10
         server.documents["/apis"] = {"kind": "APIGroupDiscoveryList", "items": []}
         with pytest.raises(KubernetesNotFound):
-            await rig.objects.names(kind, "shop", EVERYTHING)
+            await rig.objects.picked(kind, "shop", EVERYTHING)
 
         assert rig.objects.kinds.resolve(GroupResource("deployments")) is None
+
+
+@pytest.mark.parametrize("watching", ["watched", "listed"])
+async def test_an_object_exists_or_not(tmp_path: Path, watching: str) -> None:
+    """One name is looked for among the watched objects, or asked for, whatever characters it has."""
+    server = shop()
+    server.objects["/api/v1/namespaces/shop/pods"] = []
+    if watching == "listed":
+        server.fail("watch", failure(405))
+    async with cluster(tmp_path, server) as rig:
+        pods = await kind_of(rig)
+        await rig.objects.picked(pods, "shop", EVERYTHING)
+        await watched(rig) if watching == "watched" else await rig.until(lambda: "pods listing" in rig.told.states)
+
+        assert not await rig.objects.exists(pods, "shop", "a,b=c")
+        assert not await rig.objects.exists(pods, "..", "web-0")
+        assert await rig.objects.exists(pods, "shop", "web-0") == (watching == "watched")
+        if watching == "listed":
+            selectors = [one for one in server.asked if "metadata.name" in one]
+            assert [unquote(one).partition("fieldSelector=")[2].partition("&")[0] for one in selectors] == [
+                "metadata.name=a\\,b\\=c",
+                "metadata.name=web-0",
+            ]
