@@ -11,6 +11,7 @@ from adapter.kube.resources import Kinds
 from adapter.rules.catalog import Catalog, Identity, build_catalog, claims_of, contested
 from adapter.rules.discovery import SelectorFacts
 from adapter.rules.rule import Rulebook
+from adapter.runtime.garbage import collection_paused
 
 log = logging.getLogger(__name__)
 
@@ -100,10 +101,15 @@ class CatalogKeeper:
         known = self.known()
         if sum(len(facts.names) for facts in known.facts.values()) <= NAMES_AT_ONCE:
             return _put_together(known, kinds, self._dead)
-        return await asyncio.to_thread(_put_together, known, kinds, self._dead)
+        return await asyncio.to_thread(_put_much_together, known, kinds, self._dead)
 
     def _swap(self, catalog: Catalog, kinds: Kinds) -> None:
         self.catalog, self._kinds = catalog, kinds
+
+
+def _put_much_together(known: Known, kinds: Kinds, dead: Identities) -> tuple[Catalog, Identities]:
+    with collection_paused():
+        return _put_together(known, kinds, dead)
 
 
 def _put_together(known: Known, kinds: Kinds, dead: Identities) -> tuple[Catalog, Identities]:

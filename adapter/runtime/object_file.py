@@ -14,6 +14,7 @@ from pathlib import Path
 from adapter.kube.documents import Manifests, ObjectMeta, read_manifests
 from adapter.kube.resources import GroupResource, Kind, Kinds
 from adapter.kube.selectors import Selector
+from adapter.runtime.garbage import collection_paused
 from adapter.runtime.object_index import ObjectIndex, index_of
 from adapter.runtime.objects import ObjectsObserver
 
@@ -158,7 +159,8 @@ class FileObjects:
     # ---- the file itself
 
     def _read(self) -> _Reading:
-        manifests = read_manifests(self._text(), self._base)
+        with collection_paused():
+            manifests = read_manifests(self._text(), self._base)
         return _Reading(manifests=manifests, index=index_of(manifests.objects))
 
     def _text(self) -> str:
