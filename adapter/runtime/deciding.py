@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -10,7 +11,7 @@ from adapter.rules.query import Plan
 from adapter.rules.requests import CustomMetricRequest, ExternalMetricRequest
 from adapter.rules.rule import Policies
 from adapter.rules.trail import Trail
-from adapter.rules.values import Note, Value, external_values, fixed_value, object_values
+from adapter.rules.values import Decided, Note, Value, external_values, fixed_value, object_values
 from adapter.runtime.cache import Cached
 from adapter.runtime.clock import Clocks
 from adapter.runtime.held import HeldValues
@@ -18,6 +19,9 @@ from adapter.runtime.refusals import Refusals
 from adapter.runtime.subjects import Subject
 
 T = TypeVar("T")
+
+# More objects than this take over 10 ms, so a thread decides on them and other requests go on.
+_OBJECTS_AT_ONCE = 2000
 
 
 class PolicyObserver(Protocol):
@@ -37,11 +41,11 @@ class Deciding:
     observer: PolicyObserver
     refusals: Refusals
 
-    def of_objects(
+    async def of_objects(
         self, plan: Plan, cached: Cached, subject: Subject, request: CustomMetricRequest, trail: Trail
     ) -> Mapping[str, Value]:
         """Return the values by object name; MetricNotFound where the rule gives none at all."""
-        decided = object_values(plan, cached.answer)
+        decided = await _decided(plan, cached)
         self._note_policies(plan, decided.notes, trail)
         policies = plan.rule.policies
         resource, selector = str(subject.kind.group_resource), str(request.metric_selector)
@@ -106,3 +110,9 @@ class Deciding:
         for note in notes:
             self.observer.policy_applied(rule=plan.rule.id, what=note.what)
             trail.note("policy", f"{note.name}: {note.detail}" if note.name else note.detail, object=note.name)
+
+
+async def _decided(plan: Plan, cached: Cached) -> Decided:
+    if len(plan.names) <= _OBJECTS_AT_ONCE:
+        return object_values(plan, cached.answer)
+    return await asyncio.to_thread(object_values, plan, cached.answer)

@@ -119,7 +119,7 @@ class Provider:
                 asked_for=subject.wanted,
             )
             cached = await self._fetching.fetch(plan, trail)
-            values = self._deciding.of_objects(plan, cached, subject, request, trail)
+            values = await self._deciding.of_objects(plan, cached, subject, request, trail)
             self._check_strictly(request.metric_selector, values)
         items = self._metric_items(subject, values, cached)
         self._report_ages("custom.metrics.k8s.io", items)

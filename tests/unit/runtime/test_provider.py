@@ -18,6 +18,7 @@ from adapter.errors import (
     QueryRejected,
     ReferenceDefect,
     UnsupportedSelector,
+    UnusableResult,
 )
 from adapter.kube.documents import ObjectMeta
 from adapter.kube.resources import GroupResource, Kind, Kinds, parse_group_resource
@@ -56,7 +57,10 @@ class FakeObjects:
     """Pods a and b in ns, and what cannot be listed."""
 
     kinds: Kinds = KINDS.extended([GADGET])
-    problems = ()
+    problems: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.pods = {"a": {"app": "web"}, "b": {"app": "api"}}
 
     async def synced_kinds(self) -> Kinds:
         return self.kinds
@@ -67,7 +71,7 @@ class FakeObjects:
     async def picked(self, kind: Kind, namespace: str, selector: Selector) -> tuple[ObjectMeta, ...]:
         if kind.plural == "nodes":
             raise ObjectsUnavailable
-        labels = {"a": {"app": "web"}, "b": {"app": "api"}}
+        labels = self.pods
         if kind.plural == "namespaces":
             labels = {"ns": {}, "other": {}}
         elif namespace != "ns":
@@ -98,7 +102,7 @@ class Rig:
         self.backend = FakeBackend(series_there=list(SERIES))
         self.reports = NoReports()
         clocks = self.clock.clocks()
-        objects = FakeObjects()
+        self.objects = objects = FakeObjects()
         self.provider = Provider(
             relist=Relist(
                 rulebook=rulebook_from(RULES % (policy, external), directory, compat=compat),
@@ -169,6 +173,23 @@ async def test_a_list_has_the_objects_that_have_a_value(tmp_path: Path) -> None:
     assert await rig.custom("ns pods * load") == {"a": 1500}
     assert rig.items[0].timestamp_seconds == 5.0
     assert rig.items[0].window_seconds == 300
+
+
+async def test_a_long_list_is_the_same(tmp_path: Path) -> None:
+    """Thousands of objects, which a thread decides on, get what few would, in order; a fault among them is told."""
+    rig = await started(tmp_path, "onDuplicates: error")
+    names = [f"p{number:04}" for number in range(3000)]
+    rig.objects.pods = {name: {"app": "many"} for name in names}
+    query = f'load{{namespace="ns",pod=~"{"|".join(names)}"}}[5m]'
+    rig.says(query, **dict.fromkeys(reversed(names[1:]), 1.5))
+
+    assert list((await rig.custom("ns pods * load")).items()) == [(name, 1500) for name in names[1:]]
+
+    rig.clock.now += 11.0
+    sample = Sample(labels={"pod": "p0001"}, value=1.0, timestamp_seconds=5.0)
+    rig.backend.answers[query] = QueryAnswer(result=Vector(samples=(sample, sample)), evaluated_at_seconds=5.0)
+    with pytest.raises(UnusableResult, match="2 samples for p0001"):
+        await rig.custom("ns pods * load")
 
 
 async def test_strict_says_no_window(tmp_path: Path) -> None:
