@@ -20,8 +20,12 @@ MAX_HEAD_BYTES = 1 << 20  # MaxHeaderBytes of net/http
 MAX_BODY_BYTES = 256 * 1024
 # Requests of one connection that wait for the answer to the first: kube-apiserver's client sends one at a time.
 MAX_PIPELINED = 32
-# How long a client may take to answer that we close its TLS connection: a pooled one that nobody reads never does, and
-# the drain would wait for it.
+# How long a client may take to read an answer, and to read it while the server drains: the first is what kube-apiserver
+# itself allows a request, the second fits into the drain.
+READ_TIMEOUT_SECONDS = 60.0
+DRAIN_READ_TIMEOUT_SECONDS = 5.0
+# How long a client that has read all may take to answer that we close its TLS connection: a pooled one that nobody
+# reads never does, and the drain would wait for it.
 FAREWELL_SECONDS = 0.5
 
 _BAD_REQUEST, _HEAD_TOO_LARGE = 400, 431
@@ -36,7 +40,10 @@ class PatientProtocol(HttpToolsProtocol):
         self._read_bytes = 0  # of the head, or of what follows it
         self._in_head = True
         self._is_read = True  # the request that is answered now, to its end
+        self._is_deaf = False  # nothing that comes is read any more
         self._draining = False
+        self._read_timer: asyncio.TimerHandle | None = None
+        self._farewell_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Begin to wait for the first head."""
@@ -46,12 +53,17 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_waiting()
+        for timer in (self._read_timer, self._farewell_timer):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Read on; a request that is too large ends the connection."""
-        if self.transport.is_closing():
+        if self._is_deaf or self.transport.is_closing():
             return  # what was refused is not read on
+        if not self._in_head and self._is_idle():
+            self._await_head()  # blank lines may precede a request, but they do not keep a connection open
         self._read_bytes += len(data)
         if self._in_head and self._read_bytes > MAX_HEAD_BYTES:
             self._refuse(_HEAD_TOO_LARGE, f"the head of the request is larger than {MAX_HEAD_BYTES} bytes")
@@ -92,11 +104,33 @@ class PatientProtocol(HttpToolsProtocol):
         """Refuse what cannot be understood."""
         self._refuse(_BAD_REQUEST, msg)
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection on which no request came, or not all of one."""
+        super().timeout_keep_alive_handler()
+        self._part_from_closing()
+
+    def pause_writing(self) -> None:
+        """Begin to wait for a client that does not read what was written."""
+        super().pause_writing()
+        self._await_reader()
+
+    def resume_writing(self) -> None:
+        """Stop waiting for a client that reads."""
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+        super().resume_writing()
+
     def shutdown(self) -> None:
         """Close the connection now if it is idle, else after the response that is under way."""
         self._draining = True
         super().shutdown()
+        if self.flow.write_paused:
+            self._await_reader()
         self._part_from_closing()
+
+    def abort(self) -> None:
+        """Close the connection without waiting for anything."""
+        self.transport.abort()
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or say goodbye: also to a client that has not sent all of the last one."""
@@ -106,9 +140,19 @@ class PatientProtocol(HttpToolsProtocol):
         if self._draining or self.transport.is_closing():
             self._part_from_closing()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Answer as if no other protocol had been asked for, and close, since the parser reads no further."""
+        self._is_deaf = True
+        self.cycle.keep_alive = False
+
     def _refuse(self, code: int, message: str) -> None:
-        """Answer with a Status, and close."""
+        """Answer with a Status, and close; if answers to earlier requests are due, let these be the last."""
         if self.transport.is_closing():
+            return
+        self._stop_waiting()
+        self._is_deaf = True
+        if not self._is_idle():
+            self.cycle.keep_alive = False
             return
         body = encode(status(code=code, reason="BadRequest" if code == _BAD_REQUEST else "", message=message))
         head = (
@@ -120,11 +164,37 @@ class PatientProtocol(HttpToolsProtocol):
         self.transport.close()
         self._part_from_closing()
 
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _await_reader(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+        self._read_timer = self.loop.call_later(self._patience_seconds, self.transport.abort)
+
+    @property
+    def _patience_seconds(self) -> float:
+        return DRAIN_READ_TIMEOUT_SECONDS if self._draining else READ_TIMEOUT_SECONDS
+
     def _part_from_closing(self) -> None:
         if self.transport.is_closing():
-            self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
+            self._part(self._patience_seconds)
+
+    def _part(self, patience_seconds: float) -> None:
+        """Look soon whether a connection that is being closed has anything left to write; if not, it is cut off."""
+        if self._farewell_timer is not None:
+            self._farewell_timer.cancel()
+
+        def look() -> None:
+            if self.transport.get_write_buffer_size() and patience_seconds > 0:
+                self._part(patience_seconds - FAREWELL_SECONDS)
+            else:
+                self.transport.abort()
+
+        self._farewell_timer = self.loop.call_later(FAREWELL_SECONDS, look)
 
     def _await_head(self) -> None:
+        self._stop_waiting()
         self._in_head = True
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT_SECONDS, self.timeout_keep_alive_handler)
 

@@ -13,10 +13,13 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from adapter.server.protocol import (
+    DRAIN_READ_TIMEOUT_SECONDS,
+    FAREWELL_SECONDS,
     HEAD_TIMEOUT_SECONDS,
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
     MAX_PIPELINED,
+    READ_TIMEOUT_SECONDS,
     PatientProtocol,
 )
 
@@ -37,6 +40,11 @@ class Timer:
     def cancel(self) -> None:
         """Forget the call."""
         self.cancelled = True
+
+    def fire(self) -> None:
+        """Make the call."""
+        self.cancelled = True
+        self.call()
 
 
 @dataclass
@@ -68,6 +76,8 @@ class Transport:
 
     written: bytes = b""
     closed: bool = False
+    aborted: bool = False
+    unread: int = 0
 
     def get_extra_info(self, _name: str) -> None:
         """Know nothing."""
@@ -82,7 +92,11 @@ class Transport:
 
     def abort(self) -> None:
         """Close without a word."""
-        self.closed = True
+        self.closed = self.aborted = True
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes the client has not taken yet."""
+        return self.unread
 
     def pause_reading(self) -> None:
         """Read no more for now."""
@@ -262,10 +276,122 @@ async def test_pipelined_requests_are_answered() -> None:
     assert not transport.closed
 
 
+async def answered(loop: Loop) -> None:
+    """Return once every request has its answer."""
+    while loop.tasks:
+        await loop.tasks.pop(0)
+
+
 async def test_too_many_pipelined_requests() -> None:
-    """A client that sends request after request and reads no answer is refused."""
-    protocol, _, transport = connected()
+    """A client that sends request after request and reads no answer is served so many, and then no more."""
+    protocol, loop, transport = connected()
 
     protocol.data_received(REQUEST * (MAX_PIPELINED + 2))
+    protocol.data_received(REQUEST)
+    await answered(loop)
 
+    assert transport.written.count(b"HTTP/1.1 200 OK\r\n") == MAX_PIPELINED + 1
     assert transport.closed
+
+
+async def test_nonsense_after_a_request() -> None:
+    """What cannot be understood ends the connection, and takes no answer away that is due before."""
+    protocol, loop, transport = connected()
+
+    protocol.data_received(REQUEST + b"HELLO\r\n\r\n")
+    assert (transport.written, transport.closed) == (b"", False)
+    await answered(loop)
+
+    assert transport.written.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"connection: close\r\n" in transport.written
+    assert transport.closed
+
+
+async def test_upgrade(caplog: pytest.LogCaptureFixture) -> None:
+    """Who asks for another protocol is answered in this one, and nothing is logged; it is the last answer."""
+    protocol, loop, transport = connected()
+
+    protocol.data_received(REQUEST[:-2] + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+    protocol.data_received(b"\x81\x00")
+    await answered(loop)
+
+    assert transport.written.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert transport.closed
+    assert caplog.messages == []
+
+
+async def test_blank_lines() -> None:
+    """Blank lines between requests keep no connection open: they are the beginning of a head."""
+    protocol, loop, transport = connected()
+    protocol.data_received(REQUEST)
+    await answered(loop)
+
+    for _ in range(3):
+        protocol.data_received(b"\r\n")
+
+    assert loop.pending == [HEAD_TIMEOUT_SECONDS]
+    protocol.data_received(REQUEST)
+    await answered(loop)
+    assert loop.pending == [KEEP_ALIVE_SECONDS]
+    assert not transport.closed
+
+
+async def test_client_that_does_not_read() -> None:
+    """A client that does not read its answer is cut off after a minute; one that does is not."""
+    protocol, loop, transport = connected()
+    protocol.pause_writing()
+    protocol.resume_writing()
+    assert READ_TIMEOUT_SECONDS not in loop.pending
+
+    protocol.pause_writing()
+    loop.timers[-1].fire()
+
+    assert loop.timers[-1].seconds == READ_TIMEOUT_SECONDS
+    assert transport.aborted
+
+
+async def test_client_that_does_not_read_while_the_server_drains() -> None:
+    """While the server drains, a client has only seconds to read."""
+    protocol, loop, transport = connected()
+    protocol.data_received(REQUEST)
+    protocol.pause_writing()
+
+    protocol.shutdown()
+    assert not transport.closed
+    assert loop.pending == [DRAIN_READ_TIMEOUT_SECONDS]
+    loop.timers[-1].fire()
+
+    assert transport.aborted
+    protocol.connection_lost(None)
+    await answered(loop)
+
+
+async def test_farewell() -> None:
+    """A connection that is closed is cut off soon, but not before the client has taken what was written."""
+    protocol, loop, transport = connected()
+    protocol.data_received(REQUEST)
+    await answered(loop)
+    transport.unread = 1
+
+    protocol.shutdown()
+    assert loop.timers[-1].seconds == FAREWELL_SECONDS
+    loop.timers[-1].fire()
+    assert (transport.closed, transport.aborted) == (True, False)
+    transport.unread = 0
+    loop.timers[-1].fire()
+
+    assert transport.aborted
+
+
+async def test_endless_farewell() -> None:
+    """A client that takes nothing more is not waited for without end."""
+    protocol, loop, transport = connected()
+    transport.unread = 1
+
+    protocol.shutdown()
+    waited = 0.0
+    while not transport.aborted:
+        waited += loop.timers[-1].seconds
+        loop.timers[-1].fire()
+
+    assert waited == DRAIN_READ_TIMEOUT_SECONDS + FAREWELL_SECONDS
