@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 # Each of the calls; the aggregator itself gives an extension server 5 s, so this is the longest that is of use.
 _TIMEOUT_SECONDS = 5.0
-# A kind that is missed is looked for again at most this often; an HPA asks every 15 s.
-_LOOK_UP_SECONDS = 5.0
+# A kind that is missed is looked for again at most this often: two calls, which take a millisecond or two each.
+_LOOK_UP_SECONDS = 2.0
 # Without a miss kinds are read again this often: a rule's template may mean one that nobody has asked for yet.
 _INTERVAL_SECONDS = 300.0
 _FIRST_PAUSE_SECONDS = 0.5

@@ -52,7 +52,7 @@ class _Call:
     target: Target
     begun_at: float
     deadline: float  # by the event loop's clock
-    code: str = "cancelled"
+    code: str = "error"
 
     @property
     def repeatable(self) -> bool:
@@ -172,6 +172,9 @@ class ClusterClient:
         """Tell the observer and the log how a call ended, and call every failure by one of our names."""
         try:
             yield
+        except asyncio.CancelledError:
+            call.code = "cancelled"
+            raise
         except TimeoutError as error:
             call.code = "timeout"
             text = f"kube-apiserver has not answered {call.target.verb} {call.target.resource} in time"
