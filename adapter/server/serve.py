@@ -11,11 +11,13 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from adapter.config.problems import ConfigError, Location, Problem, Severity
+from adapter.server.descriptors import DescriptorWatch, probe_of
 from adapter.server.operations import Shutdown
 from adapter.server.protocol import PatientProtocol
 from adapter.server.tls import ServerTls, TlsOptions, server_tls
@@ -24,6 +26,8 @@ _log = logging.getLogger("adapter.server")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _BACKLOG = 2048
+# What is cancelled ends at once; nothing that does not may keep the process.
+_LETTING_GO_SECONDS = 1.0
 # How often the files of the certificate are looked at (as k8s.io/apiserver does).
 _RELOAD_SECONDS = 60.0
 
@@ -46,6 +50,17 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let requests end; who is still served after that is let go before what serves them is closed."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            cast("PatientProtocol", connection).abort()
+        tasks = set(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_LETTING_GO_SECONDS)
 
     async def main_loop(self) -> None:
         """Serve until the end; when cancelled, close what is open and wait for nobody."""
@@ -98,7 +113,8 @@ async def serve(
         _log.info("serving address=%s port=%s", address, port)
         with _signals_to(server, shutdown):
             stop = _stop(server, shutdown, delay_seconds=options.shutdown_delay_seconds)
-            async with _beside(stop), _beside(_reload(tls)):
+            descriptors = DescriptorWatch(probe_of(bound.fileno()))
+            async with _beside(stop), _beside(_reload(tls)), _beside(descriptors.run()):
                 try:
                     await server.serve(sockets=[bound])
                 finally:
