@@ -8,8 +8,9 @@ import pytest
 from rules_rig import KINDS, catalog_from, compiled_from, facts_from, rulebook_from
 
 from adapter.kube.resources import parse_group_resource
-from adapter.rules.catalog import Catalog, build_catalog, claims_of, contested
+from adapter.rules.catalog import Catalog, build_catalog, claims_of, contested, may_give
 from adapter.rules.discovery import SelectorFacts, needs_of
+from adapter.rules.rule import Api
 
 PODS = "{overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}"
 TEMPLATE = '{template: "<<.Resource>>"}'
@@ -49,6 +50,49 @@ def test_the_list_is_the_same_each_time(tmp_path: Path) -> None:
     series = [f'{name}{{namespace="n",pod="p"}}' for name in "dacb"]
 
     assert catalog_from(rulebook, series).custom == catalog_from(rulebook, reversed(series)).custom
+
+
+@pytest.mark.parametrize(("rules", "series", "expected"), CASES)
+def test_what_a_rule_gives_it_may_give(tmp_path: Path, rules: str, series: list[str], expected: list[str]) -> None:
+    """Whatever is listed is never ruled out when it is looked up, with and without what each series query names."""
+    rulebook = rulebook_from(f"rules: {rules}", tmp_path)
+    names = {one.metric for one in catalog_from(rulebook, series).custom}
+    only = {need.query: need.parsed.metric for need in needs_of(rulebook.rules) if need.parsed}
+
+    assert {one.partition("/")[2].rstrip("*") for one in expected} == names
+    for name in names:
+        assert any(may_give(rule, name, {}) and may_give(rule, name, only) for rule in rulebook.rules)
+
+
+RULED_OUT = [
+    ("{seriesQuery: a}", "a", True),
+    ("{seriesQuery: a}", "b", False),
+    ("{seriesQuery: a_total, name: {matches: '^(.*)_total$', as: '${1}_rate'}}", "a_rate", True),
+    ("{seriesQuery: a_total, name: {matches: '^(.*)_total$', as: '${1}_rate'}}", "b_rate", False),
+    ("{seriesQuery: a, seriesFilters: [{isNot: a}]}", "a", False),
+    ("{seriesQuery: '{x!=\"\"}', name: {as: '${0}_rate'}}", "b_rate", True),
+    ("{seriesQuery: '{x!=\"\"}', name: {as: '${0}_rate'}}", "b", False),
+    ("{seriesQuery: '{x!=\"\"}', name: {as: fixed}}", "fixed", True),
+    ("{seriesQuery: '{x!=\"\"}', name: {as: fixed}}", "b", False),
+]
+
+
+@pytest.mark.parametrize(("rule", "metric", "expected"), RULED_OUT)
+def test_which_rules_may_give_a_metric(tmp_path: Path, rule: str, metric: str, *, expected: bool) -> None:
+    """A rule is ruled out by the one series name that it takes, or by the shape of its names."""
+    rulebook = rulebook_from(f"rules: [{rule[:-1]}, resources: {PODS}}}]", tmp_path)
+    only = {need.query: need.parsed.metric for need in needs_of(rulebook.rules) if need.parsed}
+
+    assert may_give(rulebook.rules[0], metric, only) is expected
+
+
+def test_resources_of_a_metric(tmp_path: Path) -> None:
+    """Hints name every resource on which a metric is served, and none where there is no such metric."""
+    catalog = catalog_from(rulebook_from(f"rules: [{CASES[0][0][1:-1]}]", tmp_path), CASES[0][1])
+
+    assert [str(one) for one in catalog.kinds_with("a")] == ["namespaces", "pods"]
+    assert catalog.kinds_with("b") == ()
+    assert [catalog.has(api, name) for api in Api for name in ("a", "b")] == [True, False, False, False]
 
 
 OVERLAP = f"""
