@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import ipaddress
-import os
+import logging
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from adapter.config.problems import ConfigError, Location, Problem, Severity
+from adapter.server.self_signed import is_ours, make_pair
 
-# The names and the life of the certificate are those that k8s.io/client-go/util/cert makes.
+_log = logging.getLogger("adapter.server")
+
+# The names of the files are those of k8s.io/apiserver.
 _CERTIFICATE, _KEY = "apiserver.crt", "apiserver.key"
-_KEY_BITS = 2048
-_LIFE = timedelta(days=365)
-_CLOCK_SKEW = timedelta(hours=1)
-_OWNER_ONLY = 0o600
 
 _LEGACY = ssl.TLSVersion.TLSv1_2
 # Versions below 1.2 are accepted as words, since command lines carry them, and mean 1.2.
@@ -75,44 +70,102 @@ class TlsOptions:
     cipher_suites: tuple[str, ...] = ()
 
 
+class _EncryptedKeyError(Exception):
+    """A private key that only a pass phrase opens; OpenSSL would ask for it on the terminal."""
+
+
 class ServerTls:
     """A context for the server, and the files that its certificate comes from."""
 
-    def __init__(self, context: ssl.SSLContext, *, certificate: str, key: str) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        *,
+        certificate: str,
+        key: str,
+        clock: Callable[[], float],
+        renew: Callable[[], None] | None = None,
+    ) -> None:
+        """`renew` makes a new pair of the files if they are ours to make, and raises OSError."""
         self.context = context
         self._files = (certificate, key)
+        self._clock = clock
+        self._renew = renew
         self._stamp: tuple[int, ...] = ()
+        self._told = ""
 
     def reload(self) -> bool:
         """Show the certificate of the files to whoever connects from now on; return whether they had changed.
 
-        Raises ConfigError, and keeps what was shown before, while they cannot be loaded or do not belong together.
+        One that has expired is made anew if it is ours, and told once. Raises ConfigError, and keeps what was shown
+        before, while the files cannot be loaded or do not belong together.
         """
+        trouble = self._trouble()
+        has_changed = self._load()
+        if trouble and trouble != self._told:
+            _log.warning("%s", trouble)
+        self._told = trouble
+        return has_changed
+
+    def _load(self) -> bool:
         certificate, key = self._files
         try:
             stamp = tuple(Path(file).stat().st_mtime_ns for file in self._files)
             if stamp == self._stamp:
                 return False
             # into a context of its own first: one that fails half way would have lost the certificate it had
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
-            self.context.load_cert_chain(certificate, key)
+            for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.context):
+                context.load_cert_chain(certificate, key, _no_pass_phrase)
+        except _EncryptedKeyError:
+            message, hint = f"the key in {key} is encrypted", "give a key without a pass phrase"
+            raise _refused("--tls-private-key-file", message, hint=hint) from None
         except (OSError, ssl.SSLError) as error:
             raise _refused("--tls-cert-file", f"cannot load {certificate} and {key}: {error}") from error
         self._stamp = stamp
         return True
 
+    def _trouble(self) -> str:
+        """Return what keeps clients from trusting the certificate today; one of ours is made anew."""
+        leaf = _leaf(self._files[0])
+        if leaf is None:
+            return ""
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        if now < leaf.not_valid_before_utc:
+            return f"the certificate in {self._files[0]} is not valid before {leaf.not_valid_before_utc.isoformat()}"
+        if now <= leaf.not_valid_after_utc:
+            return ""
+        expired = f"the certificate in {self._files[0]} has expired on {leaf.not_valid_after_utc.isoformat()}"
+        if self._renew is None or not is_ours(leaf):
+            return expired
+        try:
+            self._renew()
+        except OSError as error:
+            return f"{expired}, and another one cannot be written: {error}"
+        return f"{expired}, so another one was made"
+
+
+def _no_pass_phrase() -> str:
+    raise _EncryptedKeyError
+
+
+def _leaf(file: str) -> x509.Certificate | None:
+    """Return the certificate that a file begins with, None if it holds none; loading it says why."""
+    try:
+        return x509.load_pem_x509_certificates(Path(file).read_bytes())[0]
+    except (OSError, ValueError):
+        return None
+
 
 def server_tls(options: TlsOptions, *, bind_address: str, clock: Callable[[], float]) -> ServerTls:
     """Return how the server speaks TLS; raises ConfigError that names the flag.
 
-    `clock` gives seconds since 1970, for the life of a certificate that has to be made.
+    `clock` gives seconds since 1970, for the life of a certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _minimum(options.min_version)
     context.set_alpn_protocols(["http/1.1"])
     _restrict(context, options.cipher_suites)
-    certificate, key = _files(options, bind_address=bind_address, clock=clock)
-    tls = ServerTls(context, certificate=certificate, key=key)
+    tls = _shown(context, options, bind_address=bind_address, clock=clock)
     tls.reload()
     return tls
 
@@ -145,114 +198,28 @@ def _restrict(context: ssl.SSLContext, names: Iterable[str]) -> None:
         raise _refused("--tls-cipher-suites", "none of these cipher suites is offered by this OpenSSL") from error
 
 
-def _files(options: TlsOptions, *, bind_address: str, clock: Callable[[], float]) -> tuple[str, str]:
-    """Return the files of certificate and key: the given ones, those of an earlier start, or new ones."""
+def _shown(context: ssl.SSLContext, options: TlsOptions, *, bind_address: str, clock: Callable[[], float]) -> ServerTls:
+    """Return what shows the given certificate, the one of an earlier start, or a new one."""
     given = (options.cert_file, options.private_key_file)
     if all(given):
-        return given
+        return ServerTls(context, certificate=given[0], key=given[1], clock=clock)
     if any(given):
         raise _refused("--tls-cert-file", "--tls-cert-file and --tls-private-key-file must be given together")
     folder = Path(options.cert_dir)
     certificate, key = folder / _CERTIFICATE, folder / _KEY
+
+    def renew() -> None:
+        make_pair(certificate, key, bind_address=bind_address, now_seconds=clock())
+
     if certificate.exists() != key.exists():
         raise _refused("--cert-dir", f"{certificate} and {key} must be there together, or neither of them")
     if not certificate.exists():
         try:
-            _make(certificate, key, bind_address=bind_address, now_seconds=clock())
+            renew()
         except OSError as error:
             hint = "give a directory that can be written, or --tls-cert-file and --tls-private-key-file"
             raise _refused("--cert-dir", f"cannot write a certificate: {error}", hint=hint) from error
-    return str(certificate), str(key)
-
-
-def _make(certificate: Path, key: Path, *, bind_address: str, now_seconds: float) -> None:
-    """Write a new certificate with its CA behind it, and then its key, which only the owner may read."""
-    made = self_signed(bind_address=bind_address, now_seconds=now_seconds)
-    certificate.parent.mkdir(parents=True, exist_ok=True)
-    _write(key, made.key)
-    _write(certificate, made.chain)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole: nobody sees a part of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    draft.replace(path)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelfSigned:
-    """A certificate with its CA behind it, and its key, both in PEM."""
-
-    chain: bytes
-    key: bytes
-
-
-def self_signed(*, bind_address: str, now_seconds: float) -> SelfSigned:
-    """Make a CA, whose key is forgotten, and a certificate for `localhost`, 127.0.0.1 and the address that is bound."""
-    now = datetime.fromtimestamp(int(now_seconds), UTC)
-    ca_name, name = _name(f"localhost-ca@{now_seconds:.0f}"), _name(f"localhost@{now_seconds:.0f}")
-    ca_key, key = (rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS) for _ in range(2))
-    ca = _builder(subject=ca_name, issuer=ca_name, key=ca_key, now=now)
-    ca = ca.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    ca = ca.add_extension(_usage(signs=True), critical=True)
-    leaf = _builder(subject=name, issuer=ca_name, key=key, now=now)
-    leaf = leaf.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    leaf = leaf.add_extension(_usage(signs=False), critical=True)
-    leaf = leaf.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-    leaf = leaf.add_extension(_names(bind_address), critical=False)
-    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
-    leaf = leaf.add_extension(identifier, critical=False)
-    signed = (leaf.sign(ca_key, hashes.SHA256()), ca.sign(ca_key, hashes.SHA256()))
-    return SelfSigned(
-        chain=b"".join(one.public_bytes(serialization.Encoding.PEM) for one in signed),
-        key=key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-        ),
-    )
-
-
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
-def _builder(
-    *, subject: x509.Name, issuer: x509.Name, key: rsa.RSAPrivateKey, now: datetime
-) -> x509.CertificateBuilder:
-    begin = now - _CLOCK_SKEW
-    return (
-        x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(begin + _LIFE)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
-
-
-def _usage(*, signs: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        key_encipherment=True,
-        key_cert_sign=signs,
-        content_commitment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _names(bind_address: str) -> x509.SubjectAlternativeName:
-    addresses = {
-        "127.0.0.1": None,
-        bind_address.partition("%")[0]: None,
-    }  # in order, each once; a zone is no part of it
-    return x509.SubjectAlternativeName(
-        [x509.DNSName("localhost"), *(x509.IPAddress(ipaddress.ip_address(address)) for address in addresses)]
-    )
+    return ServerTls(context, certificate=str(certificate), key=str(key), clock=clock, renew=renew)
 
 
 def _refused(flag: str, message: str, *, hint: str = "") -> ConfigError:

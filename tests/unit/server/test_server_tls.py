@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
+import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
@@ -67,15 +70,124 @@ def test_certificate(tmp_path: Path) -> None:
     assert b"BEGIN RSA PRIVATE KEY" in (folder / "apiserver.key").read_bytes()
 
 
-def test_certificate_is_used_again(tmp_path: Path) -> None:
-    """A certificate of an earlier start is taken as it is, even when it has expired."""
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return what the files of a directory hold."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def expiry(folder: Path) -> datetime:
+    """Return when the certificate of a directory expires."""
+    return x509.load_pem_x509_certificates((folder / "apiserver.crt").read_bytes())[0].not_valid_after_utc
+
+
+def test_certificate_is_used_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A certificate of an earlier start is taken as it is, to its last second."""
     options = TlsOptions(cert_dir=str(tmp_path))
     context(options)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    before = contents(tmp_path)
 
-    context(options, now=NOW + 10**9)
+    context(options, now=expiry(tmp_path).timestamp())
 
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert contents(tmp_path) == before
+    assert caplog.messages == []
+
+
+def test_expired_certificate_of_ours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One that we made is made anew when it has expired, at the start and while serving, and each time it is told."""
+    times = [NOW]
+    running = server_tls(TlsOptions(cert_dir=str(tmp_path)), bind_address="::1", clock=lambda: times[-1])
+    first = expiry(tmp_path)
+
+    times.append(NOW + 400 * 86400)
+    assert running.reload()
+    assert not running.reload()
+    second = expiry(tmp_path)
+    context(TlsOptions(cert_dir=str(tmp_path)), now=NOW + 800 * 86400)
+
+    assert first < second < expiry(tmp_path)
+    file = tmp_path / "apiserver.crt"
+    assert caplog.messages == [
+        f"the certificate in {file} has expired on {at.isoformat()}, so another one was made" for at in (first, second)
+    ]
+
+
+def test_expired_certificate_that_cannot_be_made_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a directory that cannot be written an expired certificate is served on, and told once."""
+    options = TlsOptions(cert_dir=str(tmp_path))
+    context(options)
+    before = contents(tmp_path)
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "open", refuse)
+    running = tls(options, now=NOW + 10**9)
+    running.reload()
+    monkeypatch.undo()
+
+    assert contents(tmp_path) == before
+    (told,) = caplog.messages
+    assert "has expired on" in told
+    assert "another one cannot be written: [Errno 30] Read-only file system" in told
+
+
+@pytest.mark.parametrize(("days", "words"), [(400, "has expired on"), (-2, "is not valid before")])
+def test_given_certificate_of_another_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, days: int, words: str
+) -> None:
+    """A given certificate that has expired, or is not valid yet, is served as it is, and told once."""
+    context(TlsOptions(cert_dir=str(tmp_path)))
+    before = contents(tmp_path)
+    certificate, key = str(tmp_path / "apiserver.crt"), str(tmp_path / "apiserver.key")
+
+    running = tls(TlsOptions(cert_file=certificate, private_key_file=key), now=NOW + days * 86400)
+    running.reload()
+
+    assert contents(tmp_path) == before
+    (told,) = caplog.messages
+    assert f"the certificate in {certificate} {words}" in told
+
+
+def test_expired_certificate_of_somebody_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A certificate that somebody laid into the directory is never replaced."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody")])
+    begin = datetime.fromtimestamp(NOW, UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, begin, begin + timedelta(days=1))
+    signed = builder.sign(key, hashes.SHA256())
+    (tmp_path / "apiserver.crt").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    (tmp_path / "apiserver.key").write_bytes(private(key))
+    before = contents(tmp_path)
+
+    context(TlsOptions(cert_dir=str(tmp_path)), now=NOW + 2 * 86400)
+
+    assert contents(tmp_path) == before
+    assert [message.rpartition(" on ")[0] for message in caplog.messages] == [
+        f"the certificate in {tmp_path / 'apiserver.crt'} has expired"
+    ]
+
+
+def private(key: ec.EllipticCurvePrivateKey, *, pass_phrase: bytes = b"") -> bytes:
+    """Return a key as a file holds it."""
+    encryption = serialization.BestAvailableEncryption(pass_phrase) if pass_phrase else serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+
+def test_encrypted_key(tmp_path: Path) -> None:
+    """A key that needs a pass phrase is refused, at the start and while serving; nobody is asked for the phrase."""
+    running = tls(TlsOptions(cert_dir=str(tmp_path)))
+    before = shown(running)
+    key = tmp_path / "apiserver.key"
+    key.write_bytes(private(ec.generate_private_key(ec.SECP256R1()), pass_phrase=b"secret"))
+
+    refused = refusal(TlsOptions(cert_file=str(tmp_path / "apiserver.crt"), private_key_file=str(key)))
+
+    assert refused == ("--tls-private-key-file", f"the key in {key} is encrypted")
+    with pytest.raises(ConfigError):
+        running.reload()
+    assert shown(running) == before
 
 
 def test_given_files(tmp_path: Path) -> None:
