@@ -29,6 +29,9 @@ from adapter.server.status import status_of
 
 _log = logging.getLogger("adapter.server")
 
+# Of a path in the log: the names of Kubernetes and of metrics are shorter, and what is longer is nobody's metric.
+_LOGGED_CHARACTERS = 1024
+
 
 class Provider(MetricProvider, Listed, Protocol):
     """Who knows the metrics and their values."""
@@ -133,10 +136,10 @@ class Gateway:
             return await work
         except AdapterError as error:
             if isinstance(error, UpstreamError):
-                _log.warning("%s %r: %s", call.method, call.path, _causes(error))
+                _log.warning("%s %r: %s", call.method, call.path[:_LOGGED_CHARACTERS], _causes(error))
             return _failed(error, call)
         except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a closed connection
-            _log.exception("%s %r: unexpected error", call.method, call.path)
+            _log.exception("%s %r: unexpected error", call.method, call.path[:_LOGGED_CHARACTERS])
             return _failed(error, call)
 
     async def _answer(self, call: Call, seconds: float) -> Answer:

@@ -90,6 +90,13 @@ async def test_audit_id_is_echoed(ask: Ask, path: str) -> None:
     assert response.headers["audit-id"] == "from-kas"
 
 
+async def test_long_audit_id(ask: Ask) -> None:
+    """Of an audit id that is none of kube-apiserver's only the beginning is repeated."""
+    response = await ask("/livez", audit_id="x" * 100_000)
+
+    assert response.headers["audit-id"] == "x" * 64
+
+
 async def test_html_is_escaped(ask: Ask, provider: FakeProvider) -> None:
     """What could be HTML or end a script is escaped as Go's encoder does; all other text stays as it is."""
     labels = {"a<b": "x>y&z", "uni": "é€😀", "line": "\u2028\u2029", "quote": '"\\\n\t\u0001'}

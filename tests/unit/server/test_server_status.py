@@ -119,6 +119,20 @@ async def test_upstream_errors_are_logged(ask: Ask, provider: FakeProvider, capl
 
 
 @pytest.mark.anyio
+async def test_log_lines_are_not_as_long_as_a_caller_likes(
+    ask: Ask, provider: FakeProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a path that is longer than any name only the beginning is logged."""
+    provider.error = errors.PrometheusUnavailable("no answer", kind="connect")
+
+    await ask(PATH.replace("*", "a" * 60_000))
+
+    (message,) = caplog.messages
+    assert len(message) < 2000
+    assert message.endswith("PrometheusUnavailable: no answer")
+
+
+@pytest.mark.anyio
 async def test_bugs_are_logged(ask: Ask, provider: FakeProvider, caplog: pytest.LogCaptureFixture) -> None:
     """An error that is not ours is logged once, with its traceback."""
     provider.error = ZeroDivisionError("oops")
