@@ -9,7 +9,7 @@ from typing import Final
 MASK: Final = "***"
 
 _KEY: Final = re.compile(r"""(?P<indent>\s*)(["']?)backends\2\s*:""")
-_WORD: Final = re.compile(r"""(?P<key>[\s-]*(["']?)(?P<name>[\w.-]+)\2\s*:(?=\s|$))(?P<blank>\s*)(?P<value>.*)""")
+_WORD: Final = re.compile(r"""(?P<key>[\s-]*(["']?)(?P<name>\w[\w.-]*)\2\s*:(?=\s|$))(?P<blank>\s*)(?P<value>.*)""")
 _LEAD: Final = re.compile(r"[\s-]*")
 # Names of backends, and what opens a block, tell nothing.
 _HARMLESS: Final = re.compile(r"[\w.-]*|#.*")

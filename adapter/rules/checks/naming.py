@@ -11,7 +11,7 @@ from adapter.rules.checks.subject import Subject, excerpt
 from adapter.rules.naming import references
 from adapter.rules.rule import Api
 
-_LEADING_NUMBER = re.compile(r"(\d+)(\w+)")
+_LEADING_NUMBER = re.compile(r"(\d+)([^\W\d]\w*)")
 # Kubernetes reads /namespaces/NS/status as a part of the namespace (wire: RequestInfo's namespaceSubresources).
 _NAMESPACE_PARTS = frozenset({"status", "finalize"})
 
