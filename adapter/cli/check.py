@@ -22,7 +22,8 @@ from adapter.rules.checks import static_problems
 from adapter.rules.codes import ALL_CODES
 from adapter.rules.rule import Rulebook
 from adapter.runtime.clock import Clocks
-from adapter.runtime.wiring import open_runtime, read_objects, read_rules
+from adapter.runtime.rule_files import read_rules
+from adapter.runtime.wiring import open_runtime, read_objects
 
 EXIT_GOOD = 0
 EXIT_WARNINGS = 1

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 
 import uvloop
 
@@ -14,13 +17,17 @@ from adapter.cli.logs import set_up_logs
 from adapter.config.problems import ConfigError, Problem, Severity
 from adapter.config.report import problem_text
 from adapter.config.settings import Settings, help_text, parse_flags
+from adapter.runtime.clusters import callers_are_checked
 from adapter.runtime.wiring import Runtime, open_runtime
 from adapter.server.app import build_app
+from adapter.server.auth import ask_for_certificates
+from adapter.server.callers import Callers, open_callers
 from adapter.server.gateway import Services
+from adapter.server.managed.opening import Shown, open_managed
 from adapter.server.operations import Shutdown
 from adapter.server.serve import ServeOptions, check_bind
 from adapter.server.serve import serve as serve_app
-from adapter.server.tls import TlsOptions
+from adapter.server.tls import ServerTls, TlsOptions
 
 log = logging.getLogger("adapter")
 
@@ -45,9 +52,17 @@ def serve(argv: Sequence[str]) -> int:
 
 
 async def _serve(settings: Settings) -> int:
-    check_bind(settings.bind_address)
-    async with open_runtime(settings, environment=dict(os.environ)) as runtime:
+    environment = dict(os.environ)
+    checks_callers = callers_are_checked(settings, environment)
+    if not checks_callers:
+        check_bind(settings.bind_address)
+    async with (
+        open_runtime(settings, environment=environment) as runtime,
+        _callers(settings, runtime) as callers,
+        _certificate(settings, runtime) as certificate,
+    ):
         _log_warnings(runtime)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, runtime.reload.request)
         shutdown = Shutdown()
         services = Services(
             provider=runtime.provider,
@@ -58,17 +73,51 @@ async def _serve(settings: Settings) -> int:
             request_timeout_seconds=settings.request_timeout_seconds,
             shutdown=shutdown,
             observer=runtime.telemetry,
+            access=callers.gate,
+            audit=callers.audit,
+            max_in_flight=settings.max_requests_inflight,
+            wall_clock=runtime.clocks.wall,
         )
-        return await serve_app(build_app(services), _options(settings), shutdown=shutdown, clock=runtime.clocks.wall)
+
+        def on_tls(tls: ServerTls) -> None:
+            if callers.trust is not None:
+                callers.trust.on_change(lambda trust: ask_for_certificates(tls.context, trust.pem))
+            if certificate is not None:
+                certificate.listeners.append(tls.reload)
+
+        return await serve_app(
+            build_app(services),
+            _options(settings, certificate, checks_callers=checks_callers),
+            shutdown=shutdown,
+            clock=runtime.clocks.wall,
+            on_tls=on_tls,
+        )
 
 
-def _options(settings: Settings) -> ServeOptions:
+def _callers(settings: Settings, runtime: Runtime) -> AbstractAsyncContextManager[Callers]:
+    return open_callers(
+        settings,
+        authentication=runtime.clusters.authentication,
+        authorization=runtime.clusters.authorization,
+        observer=runtime.telemetry,
+        clock=runtime.clocks.monotonic,
+        wall_clock=runtime.clocks.wall,
+    )
+
+
+def _certificate(settings: Settings, runtime: Runtime) -> AbstractAsyncContextManager[Shown | None]:
+    cluster = runtime.clusters.lister or runtime.clusters.authentication
+    return open_managed(settings, cluster, observer=runtime.telemetry, wall_clock=runtime.clocks.wall)
+
+
+def _options(settings: Settings, certificate: Shown | None, *, checks_callers: bool) -> ServeOptions:
     return ServeOptions(
         bind_address=settings.bind_address,
         port=settings.secure_port,
+        checks_callers=checks_callers,
         tls=TlsOptions(
-            cert_file=settings.tls_cert_file,
-            private_key_file=settings.tls_private_key_file,
+            cert_file=str(certificate.certificate) if certificate else settings.tls_cert_file,
+            private_key_file=str(certificate.key) if certificate else settings.tls_private_key_file,
             cert_dir=settings.cert_dir,
             min_version=settings.tls_min_version,
             cipher_suites=settings.tls_cipher_suites,

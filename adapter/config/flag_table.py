@@ -46,12 +46,18 @@ _RULES: Final = (
         help="how many calls of one discovery run at a time",
         group=RULES,
     ),
+    Flag(
+        name="reload-protect",
+        kind=Kind.BOOL,
+        default="false",
+        help="refuse changed rules files that take away metrics which callers read within the last hour",
+        group=RULES,
+    ),
     Flag(name="objects-file", help="Kubernetes manifests to take objects from, instead of a cluster", group=RULES),
     Flag(
         name="lister-kubeconfig",
-        help="kubeconfig of the cluster to take objects from",
+        help="kubeconfig of the cluster to take objects from; without it, that of the pod",
         group=RULES,
-        idle="objects come from --objects-file",
     ),
     Flag(
         name="compat",
@@ -178,6 +184,33 @@ _SERVING: Final = (
         group=SERVING,
     ),
     Flag(
+        name="self-managed-certificate",
+        help="namespace/name of a Service; its certificate is made, kept in a Secret, and trusted by the APIServices",
+        group=SERVING,
+    ),
+    Flag(
+        name="self-managed-certificate-secret",
+        help="name of that Secret; without it the Service's with -serving-cert",
+        group=SERVING,
+    ),
+    Flag(
+        name="self-managed-certificate-life",
+        kind=Kind.DURATION,
+        default="2160h",
+        positive=True,
+        setting="self_managed_certificate_life_seconds",
+        help="how long such a certificate is valid; it is renewed after two thirds",
+        group=SERVING,
+    ),
+    # The default of k8s.io/apiserver.
+    Flag(
+        name="max-requests-inflight",
+        kind=Kind.INT,
+        default="400",
+        help="requests at a time, more get 429; 0 is no limit",
+        group=SERVING,
+    ),
+    Flag(
         name="shutdown-delay-duration",
         kind=Kind.DURATION,
         default="0s",
@@ -187,11 +220,9 @@ _SERVING: Final = (
     ),
 )
 
-_UNCHECKED: Final = "callers are not checked"
-
 
 def _caller(name: str, kind: Kind, default: str, text: str) -> Flag:
-    return Flag(name=name, kind=kind, default=default, help=text, group=CALLERS, idle=_UNCHECKED)
+    return Flag(name=name, kind=kind, default=default, help=text, group=CALLERS)
 
 
 _CALLERS: Final = (
@@ -210,6 +241,9 @@ _CALLERS: Final = (
     _caller("authorization-always-allow-paths", Kind.LIST, "/healthz,/readyz,/livez", "paths that are open to all"),
     _caller("authorization-webhook-cache-authorized-ttl", Kind.DURATION, "10s", "how long a permission is kept"),
     _caller("authorization-webhook-cache-unauthorized-ttl", Kind.DURATION, "10s", "how long a refusal is kept"),
+    _caller("audit-log-path", Kind.STRING, "", "file for a line about each metric that is read; - is standard output"),
+    _caller("audit-log-maxsize", Kind.INT, "100", "megabytes of a file of the audit log before it is put aside"),
+    _caller("audit-log-maxbackup", Kind.INT, "100", "files of the audit log that are kept beside it"),
 )
 
 _LOGS: Final = (
@@ -245,12 +279,17 @@ _IDLE: Final = (
     *_idle("one certificate is served", REPEATED="tls-sni-cert-key"),
     *_idle("the TLS library chooses", LIST="tls-curve-preferences"),
     *_idle("the port is not shared", BOOL="permit-port-sharing permit-address-sharing"),
-    *_idle("objects come from --objects-file", DURATION="discovery-interval", FLOAT="client-qps", INT="client-burst"),
     *_idle(
-        "there is no audit log",
-        STRING="audit-policy-file audit-log-path audit-log-format audit-log-version audit-log-mode"
+        "objects are watched, so few requests are made",
+        DURATION="discovery-interval",
+        FLOAT="client-qps",
+        INT="client-burst",
+    ),
+    *_idle(
+        "the audit log has one form, and a line for each read",
+        STRING="audit-policy-file audit-log-format audit-log-version audit-log-mode"
         " audit-webhook-config-file audit-webhook-version audit-webhook-mode",
-        INT="audit-log-maxage audit-log-maxbackup audit-log-maxsize audit-log-batch-buffer-size"
+        INT="audit-log-maxage audit-log-batch-buffer-size"
         " audit-log-batch-max-size audit-log-batch-throttle-burst audit-log-truncate-max-batch-size"
         " audit-log-truncate-max-event-size audit-webhook-batch-buffer-size audit-webhook-batch-max-size"
         " audit-webhook-batch-throttle-burst audit-webhook-truncate-max-batch-size"
@@ -265,7 +304,7 @@ _IDLE: Final = (
     *_idle(
         "requests are not queued",
         BOOL="enable-priority-and-fairness",
-        INT="max-requests-inflight max-mutating-requests-inflight min-request-timeout",
+        INT="max-mutating-requests-inflight min-request-timeout",
     ),
     *_idle(
         "the server ends when its requests have ended",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal
@@ -20,6 +21,8 @@ _MAX_REQUEST_SECONDS: Final = 60.0  # what Kubernetes' API servers give a reques
 _MAX_PORT: Final = 65535
 _IN_CLUSTER: Final = ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
 _HELP_COLUMN: Final = 48
+# Two labels of RFC 1123, as Kubernetes names namespaces and Services.
+_SERVICE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,7 @@ class Settings:
     relist_concurrency: int
     objects_file: str
     compat: Literal["strict", "fixed"]
+    reload_protect: bool
 
     prometheus_url: str = field(repr=False)
     prometheus_url_given: bool
@@ -60,6 +64,10 @@ class Settings:
     tls_min_version: str
     tls_cipher_suites: tuple[str, ...]
     shutdown_delay_seconds: float
+    self_managed_certificate: str
+    self_managed_certificate_secret: str
+    self_managed_certificate_life_seconds: float
+    max_requests_inflight: int
 
     client_ca_file: str
     requestheader_client_ca_file: str
@@ -77,6 +85,9 @@ class Settings:
     authorization_webhook_cache_authorized_ttl_seconds: float
     authorization_webhook_cache_unauthorized_ttl_seconds: float
     lister_kubeconfig: str
+    audit_log_path: str
+    audit_log_maxsize: int
+    audit_log_maxbackup: int
 
     verbosity: int
     log_format: Literal["text", "json"]
@@ -190,6 +201,16 @@ def _contradictions(settings: Settings, environment: Mapping[str, str]) -> Itera
             bool(one.tls_cert_file) != bool(one.tls_private_key_file),
             "flag/conflict",
             "--tls-cert-file and --tls-private-key-file need each other",
+        ),
+        (
+            bool(one.self_managed_certificate) and bool(one.tls_cert_file),
+            "flag/conflict",
+            "--self-managed-certificate and --tls-cert-file exclude each other",
+        ),
+        (
+            bool(one.self_managed_certificate) and not _SERVICE.fullmatch(one.self_managed_certificate),
+            "flag/value",
+            "--self-managed-certificate must be the namespace and the name of a Service: namespace/name",
         ),
         (
             0 < age < one.metrics_relist_interval_seconds,

@@ -32,6 +32,7 @@ class SelectorNeed:
     labels: frozenset[str]
     names: bool
     label_names: bool
+    templates: frozenset[str] = frozenset()  # what of these label names is worth asking depends on them
 
     def unanswered(self, label_names: Iterable[str]) -> tuple[str, ...]:
         """Return the labels that need a call of their own, given the label names that the selector was found to have.
@@ -55,21 +56,22 @@ def needs_of(rules: Iterable[Rule]) -> tuple[SelectorNeed, ...]:
     """Return what must be asked for the rules, each distinct series query once, in order of first appearance."""
     labels: dict[str, set[str]] = {}
     names: set[str] = set()
-    label_names: set[str] = set()
+    templates: dict[str, set[str]] = {}
     for rule in rules:
         for query in rule.series_queries:
             labels.setdefault(query, set()).update(_labels_of(rule))
             if rule.api is Api.EXTERNAL:
                 names.add(query)
             elif rule.association.template is not None:
-                label_names.add(query)
+                templates.setdefault(query, set()).add(rule.association.template.reverse.compiled.pattern)
     return tuple(
         SelectorNeed(
             query=query,
             parsed=parse_series_selector(query),
             labels=frozenset(wanted),
             names=query in names,
-            label_names=query in label_names,
+            label_names=query in templates,
+            templates=frozenset(templates.get(query, ())),
         )
         for query, wanted in labels.items()
     )

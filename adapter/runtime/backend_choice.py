@@ -23,6 +23,14 @@ class Choice:
     partial_response_allowed: bool = False
     problems: tuple[Problem, ...] = ()
 
+    def same_backend(self, other: Choice) -> bool:
+        """Say whether the other choice is the same server, reached in the same way."""
+        return (self.name, self.options, self.partial_response_allowed) == (
+            other.name,
+            other.options,
+            other.partial_response_allowed,
+        )
+
 
 def choose_backend(settings: Settings, loaded: Loaded) -> Choice:
     """Return the backend that serves: --prometheus-url, or without that flag the only entry of `backends`.

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 # More metric names than this take over 10 ms to put together, so a thread does it and requests go on.
 NAMES_AT_ONCE = 1000
+# How often a catalog is put together again because other rules came meanwhile; the next relist does the rest.
+_RENEWALS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,15 @@ class Known:
 
 
 Identities = frozenset[Identity]
+Dead = Callable[[Identities, Kinds], Awaitable[Identities]]  # which of some series have ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A catalog that is not in force, and the series that count as dead in it."""
+
+    catalog: Catalog
+    dead: Identities
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,7 +46,7 @@ class CatalogKeeper:
     """Owns the catalog. `known` says what it is made of now, `dead` asks Prometheus which of some series have ended."""
 
     known: Callable[[], Known]
-    dead: Callable[[Identities, Kinds], Awaitable[Identities]]
+    dead: Dead
     catalog: Catalog = field(default_factory=Catalog)
     _kinds: Kinds | None = None  # those that the catalog was put together with
     _dead: Identities = frozenset()
@@ -45,15 +56,45 @@ class CatalogKeeper:
 
     async def renew(self, kinds: Kinds) -> None:
         """Put the catalog together; where several series claim one metric, Prometheus says first which are alive."""
+        asked: Identities = frozenset()
+        for _ in range(_RENEWALS):
+            async with self._making:
+                catalog, disputed = await _made(self.known(), kinds, self._dead)
+                if disputed <= asked:
+                    self._dead = self._dead if disputed else frozenset()
+                    self._swap(catalog, kinds)
+                    return
+            # Other rules may have come meanwhile, whose disputes nobody has asked about.
+            asked = disputed
+            self._dead = await self.dead(disputed, kinds)
         async with self._making:
-            catalog, disputed = await self._made(kinds)
-            if not disputed:
-                self._dead = frozenset()
-                self._swap(catalog, kinds)
+            catalog, _ = await _made(self.known(), kinds, self._dead)
+            self._swap(catalog, kinds)
+
+    async def draft(self, known: Known, kinds: Kinds | None, *, dead: Dead) -> Draft:
+        """Return the catalog that other rules would give; what is in force is not touched."""
+        kinds = self._kinds if kinds is None else kinds
+        if kinds is None:
+            return Draft(catalog=self.catalog, dead=frozenset())
+        catalog, disputed = await _made(known, kinds, self._dead)
+        if not disputed:
+            return Draft(catalog=catalog, dead=frozenset())
+        found = await dead(disputed, kinds)
+        catalog, _ = await _made(known, kinds, found)
+        return Draft(catalog=catalog, dead=found)
+
+    async def replace(
+        self, known: Callable[[], Known], kinds: Kinds | None, *, dead: Identities, swap: Callable[[], None]
+    ) -> None:
+        """Put the catalog of other rules in force, and call `swap` at the same moment: no reader sees half of it."""
+        async with self._making:
+            kinds = self._kinds if kinds is None else kinds
+            if kinds is None:  # where no kind was ever known there is no catalog yet
+                swap()
                 return
-        self._dead = await self.dead(disputed, kinds)
-        async with self._making:
-            catalog, _ = await self._made(kinds)
+            catalog, _ = await _made(known(), kinds, dead)
+            swap()
+            self._dead = dead
             self._swap(catalog, kinds)
 
     def follow(self, kinds: Kinds) -> None:
@@ -80,7 +121,7 @@ class CatalogKeeper:
     async def _follow(self, kinds: Kinds) -> None:
         try:
             async with self._making:
-                catalog, disputed = await self._made(kinds)
+                catalog, disputed = await _made(self.known(), kinds, self._dead)
                 self._swap(catalog, kinds)
             if disputed and self._burying is None:
                 self._burying = asyncio.create_task(self._bury(kinds), name="bury dead series")
@@ -97,14 +138,14 @@ class CatalogKeeper:
         finally:
             self._burying = None
 
-    async def _made(self, kinds: Kinds) -> tuple[Catalog, Identities]:
-        known = self.known()
-        if sum(len(facts.names) for facts in known.facts.values()) <= NAMES_AT_ONCE:
-            return _put_together(known, kinds, self._dead)
-        return await asyncio.to_thread(_put_much_together, known, kinds, self._dead)
-
     def _swap(self, catalog: Catalog, kinds: Kinds) -> None:
         self.catalog, self._kinds = catalog, kinds
+
+
+async def _made(known: Known, kinds: Kinds, dead: Identities) -> tuple[Catalog, Identities]:
+    if sum(len(facts.names) for facts in known.facts.values()) <= NAMES_AT_ONCE:
+        return _put_together(known, kinds, dead)
+    return await asyncio.to_thread(_put_much_together, known, kinds, dead)
 
 
 def _put_much_together(known: Known, kinds: Kinds, dead: Identities) -> tuple[Catalog, Identities]:

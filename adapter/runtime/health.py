@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from adapter.config.problems import Problem
 from adapter.runtime.clock import Clocks
 from adapter.runtime.objects import Objects
 from adapter.runtime.relist import Relist
+from adapter.runtime.reload import line_of
 
 # How long readiness waits for the first relist: a dead Prometheus must not keep a replica out of service.
 FIRST_RELIST_SECONDS = 5.0
+# Of the problems of a file; the log has them all.
+_SHOWN_PROBLEMS = 10
+
+
+class FollowedRules(Protocol):
+    """What health needs of the rules files."""
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """Return why the files as they are now are not in force."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +41,7 @@ class Health:
 
     relist: Relist
     objects: Objects
+    rules: FollowedRules
     backend: str
     clocks: Clocks
     started_at: float
@@ -39,6 +53,7 @@ class Health:
             checks.append(self._first_relist())
             checks.append(self._series_queries())
             checks.append(self._objects())
+            checks.append(self._rules())
         return checks
 
     def _first_relist(self) -> Check:
@@ -60,3 +75,14 @@ class Health:
         """Count what is wrong with the objects; the texts, which may quote them, are in the log."""
         found = len(self.objects.problems)
         return Check(name="objects", ok=True, detail=f"problems: {found}, see the log" if found else "")
+
+    def _rules(self) -> Check:
+        """Tell why the rules files are not in force; the last good rules serve, so nothing fails.
+
+        Problems quote no value that may be a secret, so anybody may read them.
+        """
+        found = self.rules.problems
+        lines = [line_of(one) for one in found[:_SHOWN_PROBLEMS]]
+        more = [f"{len(found) - len(lines)} more"] if len(found) > len(lines) else []
+        stay = ["the last good rules are in force"] if found else []
+        return Check(name="rules", ok=True, detail="; ".join([*stay, *lines, *more]))

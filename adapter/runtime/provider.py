@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from adapter.runtime.cache import Cached, QueryCache
 from adapter.runtime.clock import Clocks
 from adapter.runtime.deadline import until
 from adapter.runtime.deciding import Deciding, PolicyObserver
+from adapter.runtime.demand import Metric
 from adapter.runtime.fetching import Fetching, QueryBackend
 from adapter.runtime.held import HeldValues
 from adapter.runtime.metric_entries import MetricEntries
@@ -46,6 +47,10 @@ class Groups:
     resource: bool
 
 
+def _nobody(_: Metric) -> None:
+    """Tell nobody."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Provider:
     """Answers metric requests from the catalog, the objects, and the backend's queries."""
@@ -60,6 +65,7 @@ class Provider:
     observer: ProviderObserver
     compat: Compat = Compat.FIXED
     query_timeout_seconds: float = 5.0
+    answered: Callable[[Metric], None] = _nobody  # told of each metric that a caller got an answer for
     _entries: MetricEntries = field(init=False)
     _subjects: Subjects = field(init=False)
     _fetching: Fetching = field(init=False)
@@ -121,6 +127,7 @@ class Provider:
             cached = await self._fetching.fetch(plan, trail)
             values = await self._deciding.of_objects(plan, cached, subject, request, trail)
             self._check_strictly(request.metric_selector, values)
+        self.answered((subject.kind.group_resource, request.metric))
         items = self._metric_items(subject, values, cached)
         self._report_ages("custom.metrics.k8s.io", items)
         return CustomAnswer(metric=request.metric, items=items, selector=request.metric_selector)
@@ -141,6 +148,7 @@ class Provider:
             plan = plan_external(entry, namespace=request.namespace, selector=request.selector, kinds=kinds)
             cached = await self._fetching.fetch(plan, trail)
             values = self._deciding.of_external(plan, cached, request, trail)
+        self.answered(request.metric)
         items = self._external_items(values, cached)
         self._report_ages("external.metrics.k8s.io", items)
         return ExternalAnswer(metric=request.metric, items=items)

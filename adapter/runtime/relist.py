@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from adapter.errors import UpstreamError
+from adapter.errors import PrometheusUnavailable, UpstreamError
 from adapter.kube.resources import Kinds
 from adapter.rules.catalog import Catalog
 from adapter.rules.discovery import SelectorNeed
 from adapter.rules.rule import Api, Rulebook
-from adapter.runtime.catalog_keeper import CatalogKeeper, Identities, Known
+from adapter.runtime.catalog_keeper import CatalogKeeper, Draft, Identities, Known
 from adapter.runtime.clock import Clocks
 from adapter.runtime.discover import Discovery, DiscoveryBackend, Failed, Fetched, Outcome
 from adapter.runtime.look_ups import LookUps
-from adapter.runtime.series_states import States, facts_of, failing_of, states_of
+from adapter.runtime.series_states import SelectorState, States, facts_of, failing_of, states_of
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,17 @@ class RelistSettings:
     concurrency: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Other rules that are ready to serve: what was learned for them, and the catalog that they give."""
+
+    rulebook: Rulebook
+    states: States
+    kinds: Kinds | None  # None: they could not be had
+    draft: Draft
+    seconds: float  # how long it took
+
+
 @dataclass(slots=True, kw_only=True)
 class Relist:
     """Asks what the series queries have, in a loop and for a metric that is missing."""
@@ -70,6 +82,7 @@ class Relist:
     _keeper: CatalogKeeper = field(init=False)
     _look_ups: LookUps = field(init=False)
     _failing: frozenset[str] = frozenset()
+    _roused: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.states = states_of(self.rulebook.rules)
@@ -104,7 +117,14 @@ class Relist:
                 # The loop must outlive any fault of ours: the catalog stays, the log names the fault.
                 log.exception("relist failed, the catalog stays")
             failures = failures + 1 if self._worth_retrying() else 0
-            await asyncio.sleep(self._pause(failures, due))
+            await self._rest(self._pause(failures, due))
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait, but not longer than until other rules have left something that is worth asking again."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._roused.wait()
+        self._roused.clear()
 
     def _pause(self, failures: int, due: float) -> float:
         left = max(0.0, due - self.clocks.monotonic())
@@ -146,6 +166,78 @@ class Relist:
     def unknown_because_failed(self, api: Api, metric: str) -> UpstreamError | None:
         """Return the error that hides whether a metric exists: of a series query that was never answered."""
         return self._look_ups.unknown_because_failed(api, metric)
+
+    # ---- other rules
+
+    async def prepare(self, rulebook: Rulebook, *, limit_seconds: float) -> Prepared:
+        """Ask what other rules need and these have not answered, for so long at most; nothing is changed.
+
+        What is not answered in time, or fails, has failed: its metrics come as soon as it is asked again.
+        """
+        asked_at = self.clocks.monotonic()
+        states = self._carried(states_of(rulebook.rules))
+        fresh = [state.need for query, state in states.items() if state is not self.states.get(query)]
+        kinds: Kinds | None = None
+        try:
+            async with asyncio.timeout(limit_seconds):
+                kinds = await self.kinds()
+                outcomes = await self._discovery(kinds, self._calls(), rulebook).ask(fresh) if fresh else {}
+        except UpstreamError as error:
+            outcomes = {need.query: Failed(error=error) for need in fresh}
+        except TimeoutError:
+            late = PrometheusUnavailable(f"no answer within {limit_seconds:g} s of a reload", kind="timeout")
+            outcomes = {need.query: Failed(error=late) for need in fresh}
+        now, limit = self.clocks.monotonic(), self._max_age_seconds
+        for query, outcome in outcomes.items():
+            asked = replace(states[query], asked_at=asked_at)
+            states[query] = asked.after(outcome, asked_at=asked_at, now=now, max_age_seconds=limit)
+        return Prepared(
+            rulebook=rulebook,
+            states=states,
+            kinds=kinds,
+            draft=await self._draft(rulebook, states, kinds, limit_seconds=limit_seconds),
+            seconds=self.clocks.monotonic() - asked_at,
+        )
+
+    async def adopt(self, prepared: Prepared) -> None:
+        """Put other rules in force, with what was learned meanwhile of the series queries that stay."""
+
+        def swap() -> None:
+            self.rulebook, self.states = prepared.rulebook, self._carried(prepared.states)
+
+        def known() -> Known:
+            return Known(rulebook=prepared.rulebook, facts=facts_of(self._carried(prepared.states)))
+
+        await self._keeper.replace(known, prepared.kinds, dead=prepared.draft.dead, swap=swap)
+        self._report(prepared.seconds)
+        if self._worth_retrying():
+            self._roused.set()
+
+    def _carried(self, states: States) -> dict[str, SelectorState]:
+        """Return the states with the ones in force where the question is the same.
+
+        Where a series query stays and more is asked about it, its last good facts count until that is answered.
+        """
+        carried = dict(states)
+        for query, state in states.items():
+            mine = self.states.get(query)
+            if mine is not None and mine.need == state.need:
+                carried[query] = mine
+            elif mine is not None and state.asked_at == float("-inf"):
+                carried[query] = replace(mine, need=state.need)
+        return carried
+
+    async def _draft(self, rulebook: Rulebook, states: States, kinds: Kinds | None, *, limit_seconds: float) -> Draft:
+        needs = {query: state.need for query, state in states.items()}
+
+        async def dead(identities: Identities, kinds: Kinds) -> Identities:
+            try:
+                async with asyncio.timeout(limit_seconds):
+                    return await self._discovery(kinds, self._calls(), rulebook).dead(identities, needs)
+            except TimeoutError:
+                return frozenset()  # what cannot be told counts as alive
+
+        return await self._keeper.draft(Known(rulebook=rulebook, facts=facts_of(states)), kinds, dead=dead)
 
     # ---- what both share
 
@@ -204,10 +296,10 @@ class Relist:
     def _calls(self) -> asyncio.Semaphore:
         return asyncio.Semaphore(self.settings.concurrency)
 
-    def _discovery(self, kinds: Kinds, calls: asyncio.Semaphore) -> Discovery:
+    def _discovery(self, kinds: Kinds, calls: asyncio.Semaphore, rulebook: Rulebook | None = None) -> Discovery:
         return Discovery(
             backend=self.backend,
-            rules=self.rulebook.rules,
+            rules=(rulebook or self.rulebook).rules,
             kinds=kinds,
             start_seconds=self.clocks.wall() - self.settings.max_age_seconds,
             concurrency=calls,
@@ -231,7 +323,7 @@ class Relist:
             state = self.states[query]
             kept = "its last good metrics stay" if state.facts is not None else "it has no metrics yet"
             log.warning("series query failed, %s: %s: %s", kept, query, state.error)
-        for query in sorted(self._failing - failing):
+        for query in sorted(self._failing & self.states.keys() - failing):
             log.info("series query answered again: %s", query)
         self._failing = failing
         catalog = self.catalog

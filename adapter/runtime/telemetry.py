@@ -32,6 +32,7 @@ _GO_DEFAULT: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 1
 _FRESHNESS: Final = tuple(accumulate([1.364] * 19, mul, initial=1.0))
 
 _STATES: Final = ("closed", "open", "half-open")
+_WATCH_STATES: Final = ("syncing", "live", "broken", "listing")
 _GROUPS: Final = frozenset({"custom.metrics.k8s.io", "external.metrics.k8s.io", "metrics.k8s.io"})
 _UNANSWERED: Final = frozenset({"timeout", "connection", "cancelled"})
 
@@ -128,6 +129,26 @@ METRICS: Final[tuple[OwnMetric, ...]] = (
     # ---- rules
     _gauge("tidegauge_rules", (), "Rules in force."),
     _gauge("tidegauge_rules_problems", ("severity",), "Problems of the rule files in force: error, warning, info."),
+    _gauge(
+        "tidegauge_config_last_reload_successful",
+        (),
+        "Is 1 while the rules in force are those of the files as they are now, 0 when those were not taken.",
+    ),
+    _gauge(
+        "tidegauge_config_last_reload_success_timestamp_seconds",
+        (),
+        "When the rules in force were read, or last found unchanged on request, in seconds since 1970.",
+    ),
+    _counter(
+        "tidegauge_config_reloads_total",
+        ("result",),
+        "Reloads of the rules: applied, unchanged, failed (a bad file), refused (by --reload-protect).",
+    ),
+    _gauge(
+        "tidegauge_config_metrics_lost",
+        (),
+        "Metrics read within the last hour that the last change of the rules took away, or would take away.",
+    ),
     _counter(
         "tidegauge_rule_policy_total",
         ("rule", "what"),
@@ -144,6 +165,97 @@ METRICS: Final[tuple[OwnMetric, ...]] = (
         ("group",),
         "How old the oldest value of an answer was, by API group; the name and labels are custom-metrics-apiserver's.",
         _FRESHNESS,
+    ),
+    # ---- who calls, and what is asked of kube-apiserver
+    _counter(
+        "tidegauge_authentications_total",
+        ("kind", "outcome"),
+        "Requests by the kind of their credentials (front_proxy, client_certificate, token, anonymous) and the "
+        "outcome: accepted, refused.",
+    ),
+    _counter(
+        "tidegauge_authorizations_total",
+        ("kind", "outcome"),
+        "Decisions about requests by what decided (privileged, path, review) and the outcome: allowed, denied, failed.",
+    ),
+    _counter(
+        "tidegauge_reviews_total",
+        ("kind", "outcome"),
+        "Reviews that kube-apiserver was asked for (token, access) and the outcome: yes, no, failed.",
+    ),
+    _histogram("tidegauge_review_duration_seconds", ("kind",), "How long reviews took, repeats included.", _SECONDS),
+    _counter(
+        "tidegauge_reviews_reused_total",
+        ("kind", "how"),
+        "Reviews that need not be asked for: cached, or joined (one that was under way).",
+    ),
+    _counter(
+        "tidegauge_client_certificates_total",
+        ("how",),
+        "Looks at client certificates: valid, invalid, or cached (valid a moment ago).",
+    ),
+    _counter(
+        "tidegauge_trust_reads_total",
+        ("source", "outcome"),
+        "Readings of whom to trust, from a file or the ConfigMap of kube-apiserver, and the outcome: ok, failed.",
+    ),
+    _counter(
+        "tidegauge_audit_lines_total",
+        ("outcome",),
+        "Lines of the audit log: written, dropped (too many waited for the disk), failed.",
+    ),
+    _gauge(
+        "tidegauge_serving_certificate_expiry_timestamp_seconds",
+        (),
+        "Until when the self-managed serving certificate is valid, in seconds since 1970.",
+    ),
+    _counter(
+        "tidegauge_serving_certificate_looks_total",
+        ("result",),
+        "Looks at the serving certificate's Secret and the APIServices: ok, failed.",
+    ),
+    _counter(
+        "tidegauge_kubernetes_requests_total",
+        ("verb", "resource", "code"),
+        "Requests to kube-apiserver; the code is the HTTP status, or timeout, connection, bad_answer, cancelled, "
+        "error.",
+    ),
+    _histogram(
+        "tidegauge_kubernetes_request_duration_seconds",
+        ("verb",),
+        "How long requests to kube-apiserver took; of watches, until they began.",
+        _SECONDS,
+    ),
+    _counter(
+        "tidegauge_exec_plugin_runs_total",
+        ("outcome",),
+        "Runs of a kubeconfig's exec plugin: ok, failed, timeout.",
+    ),
+    _gauge(
+        "tidegauge_watch_state",
+        ("resource", "state"),
+        "Is 1 for the state that the watch of a resource is in: syncing, live, broken, listing (instead of watching).",
+    ),
+    _gauge("tidegauge_watch_objects", ("resource",), "Objects that a watch knows of."),
+    _counter(
+        "tidegauge_watch_events_total",
+        ("resource", "type"),
+        "Events of watches: ADDED, MODIFIED, DELETED, BOOKMARK.",
+    ),
+    _counter(
+        "tidegauge_watch_ends_total",
+        ("resource", "reason"),
+        "Ends of watches: ended (by the server, as usual), idle, gone, forbidden, or the kind of an error.",
+    ),
+    _counter(
+        "tidegauge_object_lists_total",
+        ("resource", "purpose", "outcome"),
+        "LISTs of objects, for a watch (sync) or for a request; the outcome is ok, gone, forbidden, too_many, error.",
+    ),
+    _counter(
+        "tidegauge_kinds_reads_total",
+        ("outcome",),
+        "Readings of the kinds that the cluster has: ok, partial, failed.",
     ),
 )
 
@@ -191,6 +303,85 @@ class Telemetry:
         action = "refused" if refused else "allowed"
         self._counters["tidegauge_backend_partial_answers_total"].labels(backend, action).inc()
 
+    # ---- adapter.server.auth
+
+    def authentication(self, *, kind: str, outcome: str) -> None:
+        """Note a request and what its credentials proved."""
+        self._counters["tidegauge_authentications_total"].labels(kind, outcome).inc()
+
+    def authorization(self, *, kind: str, outcome: str) -> None:
+        """Note a decision about a request."""
+        self._counters["tidegauge_authorizations_total"].labels(kind, outcome).inc()
+
+    def review_asked(self, *, kind: str, outcome: str, seconds: float) -> None:
+        """Note a review by kube-apiserver."""
+        self._counters["tidegauge_reviews_total"].labels(kind, outcome).inc()
+        self._histograms["tidegauge_review_duration_seconds"].labels(kind).observe(seconds)
+
+    def review_reused(self, *, kind: str, how: str) -> None:
+        """Note a review that need not be asked for."""
+        self._counters["tidegauge_reviews_reused_total"].labels(kind, how).inc()
+
+    def certificate_verified(self, *, how: str) -> None:
+        """Note a look at a client certificate."""
+        self._counters["tidegauge_client_certificates_total"].labels(how).inc()
+
+    def trust_read(self, *, source: str, outcome: str) -> None:
+        """Note a reading of whom to trust."""
+        self._counters["tidegauge_trust_reads_total"].labels(source, outcome).inc()
+
+    # ---- adapter.server.audit, adapter.server.managed
+
+    def audit_line(self, *, outcome: str) -> None:
+        """Note a line of the audit log."""
+        self._counters["tidegauge_audit_lines_total"].labels(outcome).inc()
+
+    def certificate_shown(self, *, expires_at_seconds: float) -> None:
+        """Note until when the serving certificate is valid."""
+        self._gauges["tidegauge_serving_certificate_expiry_timestamp_seconds"].set(expires_at_seconds)
+
+    def certificate_pass(self, *, ok: bool) -> None:
+        """Note a look at the Secret and the APIServices."""
+        self._counters["tidegauge_serving_certificate_looks_total"].labels("ok" if ok else "failed").inc()
+
+    # ---- adapter.clients.kubernetes
+
+    def kubernetes_request_done(self, *, verb: str, resource: str, code: str, seconds: float) -> None:
+        """Note a request to kube-apiserver."""
+        self._counters["tidegauge_kubernetes_requests_total"].labels(verb, resource, code).inc()
+        self._histograms["tidegauge_kubernetes_request_duration_seconds"].labels(verb).observe(seconds)
+
+    def exec_plugin_done(self, *, outcome: str, seconds: float) -> None:  # noqa: ARG002 - how often it fails says enough
+        """Note a run of an exec plugin."""
+        self._counters["tidegauge_exec_plugin_runs_total"].labels(outcome).inc()
+
+    # ---- adapter.runtime.watch
+
+    def watch_state(self, *, resource: str, state: str) -> None:
+        """Note a change of a watch's state."""
+        for one in _WATCH_STATES:
+            self._gauges["tidegauge_watch_state"].labels(resource, one).set(one == state)
+
+    def watch_objects(self, *, resource: str, objects: int) -> None:
+        """Note how many objects a watch knows of."""
+        self._gauges["tidegauge_watch_objects"].labels(resource).set(objects)
+
+    def watch_event(self, *, resource: str, type_: str) -> None:
+        """Note an event of a watch."""
+        self._counters["tidegauge_watch_events_total"].labels(resource, type_).inc()
+
+    def watch_ended(self, *, resource: str, reason: str) -> None:
+        """Note why a watch ended."""
+        self._counters["tidegauge_watch_ends_total"].labels(resource, reason).inc()
+
+    def objects_listed(self, *, resource: str, purpose: str, outcome: str, objects: int, seconds: float) -> None:  # noqa: ARG002 - the requests' metrics have the time
+        """Note a LIST of objects."""
+        self._counters["tidegauge_object_lists_total"].labels(resource, purpose, outcome).inc()
+
+    def kinds_read(self, *, outcome: str, kinds: int, failed_groups: int) -> None:  # noqa: ARG002 - the log has the numbers
+        """Note a reading of the kinds."""
+        self._counters["tidegauge_kinds_reads_total"].labels(outcome).inc()
+
     # ---- adapter.runtime.cache
 
     def cache_hit(self, *, age_seconds: float) -> None:
@@ -233,6 +424,21 @@ class Telemetry:
         self._gauges["tidegauge_rules"].set(rules)
         for severity in ("error", "warning", "info"):
             self._gauges["tidegauge_rules_problems"].labels(severity).set(problems.get(severity, 0))
+
+    def config_in_force(self, *, at_seconds: float) -> None:
+        """Note that the files as they are now are in force."""
+        self._gauges["tidegauge_config_last_reload_successful"].set(1)
+        self._gauges["tidegauge_config_last_reload_success_timestamp_seconds"].set(at_seconds)
+
+    def reload_ended(self, *, result: str) -> None:
+        """Note a reload and what became of it."""
+        self._counters["tidegauge_config_reloads_total"].labels(result).inc()
+        if result in {"failed", "refused"}:
+            self._gauges["tidegauge_config_last_reload_successful"].set(0)
+
+    def metrics_lost(self, *, metrics: int) -> None:
+        """Note how many metrics in use a change of the rules takes away."""
+        self._gauges["tidegauge_config_metrics_lost"].set(metrics)
 
     def policy_applied(self, *, rule: str, what: str) -> None:
         """Note that a rule's policy decided about a sample or an absence."""

@@ -5,37 +5,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from adapter.clients.kubernetes import ClusterClient
 from adapter.clients.prometheus import PrometheusClient, open_client
-from adapter.config.load import Loaded, load_rules
 from adapter.config.problems import ConfigError, Location, Problem, Severity
 from adapter.config.settings import Settings
 from adapter.kube.resources import Kinds, kubernetes_kinds
-from adapter.rules.compile import Compiled, Terms, compile_rules
 from adapter.rules.rule import Compat
-from adapter.runtime.backend_choice import Choice, choose_backend
 from adapter.runtime.backends import Backend
 from adapter.runtime.cache import QueryCache
 from adapter.runtime.clock import Clocks
+from adapter.runtime.cluster_objects import ClusterObjects
+from adapter.runtime.clusters import Clusters, open_clusters
+from adapter.runtime.demand import Demand
 from adapter.runtime.health import Health
 from adapter.runtime.held import HeldValues
 from adapter.runtime.object_file import FileObjects
 from adapter.runtime.objects import NoObjects, Objects
 from adapter.runtime.provider import Provider
 from adapter.runtime.relist import Relist, RelistSettings
+from adapter.runtime.reload import Reload
+from adapter.runtime.rule_files import RuleFiles, Rules, read_rules
 from adapter.runtime.telemetry import Telemetry
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """The files as they were read, the backend in force, and the rules that came of them."""
-
-    loaded: Loaded
-    compiled: Compiled
-    choice: Choice
+from adapter.runtime.watch.ports import Timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,32 +41,30 @@ class Runtime:
     relist: Relist
     backend: Backend
     objects: Objects
+    clusters: Clusters
     health: Health
     telemetry: Telemetry
-    rules: Rules
+    rules: Rules  # as they were at the start
+    reload: Reload
     clocks: Clocks
 
 
-def read_rules(settings: Settings, *, kinds: Kinds, environment: dict[str, str]) -> Rules:
-    """Return the rules that the settings name, with every problem of the files; raises nothing for their content."""
-    read = load_rules(settings.config, environment)
-    # A file with an error cannot serve, and what can be read of it may have further problems: all are told at once.
-    loaded = replace(read, files=(*read.files, *read.partial), partial=())
-    choice = choose_backend(settings, loaded)
-    terms = Terms(
-        kinds=kinds, compat=Compat(settings.compat), cache_ttl_seconds=settings.cache_ttl_seconds, backend=choice.name
-    )
-    compiled = compile_rules(loaded, terms)
-    everything = Compiled(rulebook=compiled.rulebook, problems=(*compiled.problems, *choice.problems))
-    return Rules(loaded=loaded, compiled=everything, choice=choice)
-
-
-def read_objects(settings: Settings, *, kinds: Kinds, clocks: Clocks, telemetry: Telemetry | None) -> Objects:
-    """Return the source of objects that the settings name.
+def read_objects(
+    settings: Settings,
+    *,
+    kinds: Kinds,
+    clocks: Clocks,
+    telemetry: Telemetry | None,
+    cluster: ClusterClient | None = None,
+) -> Objects:
+    """Return the source of objects that the settings name: a cluster, else a file, else nothing.
 
     Raises:
         ConfigError: the objects file cannot be read.
     """
+    if cluster is not None:
+        timing = Timing(clock=clocks.monotonic)
+        return ClusterObjects(cluster=cluster, observer=telemetry or Telemetry(), timing=timing, base=kinds)
     if not settings.objects_file:
         return NoObjects(kinds)
     objects = FileObjects(settings.objects_file, kinds=kinds, clock=clocks.monotonic, observer=telemetry)
@@ -108,12 +101,17 @@ async def open_runtime(
     """
     clocks = clocks or Clocks()
     telemetry = Telemetry()
-    objects = read_objects(settings, kinds=kubernetes_kinds(), clocks=clocks, telemetry=telemetry)
+    clusters = open_clusters(settings, environment=environment, observer=telemetry, clock=clocks.monotonic)
+    objects = read_objects(
+        settings, kinds=kubernetes_kinds(), clocks=clocks, telemetry=telemetry, cluster=clusters.lister
+    )
+    files = RuleFiles(paths=settings.config)
     rules = read_rules(settings, kinds=objects.kinds, environment=environment)
     if rules.compiled.has_errors:
         raise ConfigError(rules.compiled.problems)
     severities = Counter(str(problem.severity) for problem in rules.compiled.problems)
     telemetry.rules_loaded(rules=len(rules.compiled.rulebook.rules), problems=severities)
+    telemetry.config_in_force(at_seconds=clocks.wall())
     client = open_client_with(rules.choice.options, observer=telemetry, clock=clocks.monotonic)
     backend = Backend(
         name=rules.choice.name,
@@ -140,6 +138,7 @@ async def open_runtime(
         clock=clocks.monotonic,
         observer=telemetry,
     )
+    demand = Demand(clock=clocks.monotonic)
     provider = Provider(
         relist=relist,
         objects=objects,
@@ -151,18 +150,40 @@ async def open_runtime(
         observer=telemetry,
         compat=Compat(settings.compat),
         query_timeout_seconds=rules.choice.options.timeout_seconds,
+        answered=demand.note,
     )
-    health = Health(relist=relist, objects=objects, backend=backend.name, clocks=clocks, started_at=clocks.monotonic())
-    loops = [asyncio.create_task(relist.run(), name="relist")] if relisting else []
+    reload = Reload(
+        rules=rules,
+        files=files,
+        read=lambda: read_rules(settings, kinds=objects.kinds, environment=environment),
+        relist=relist,
+        demand=demand,
+        clocks=clocks,
+        observer=telemetry,
+        protect=settings.reload_protect,
+    )
+    health = Health(
+        relist=relist,
+        objects=objects,
+        rules=reload,
+        backend=backend.name,
+        clocks=clocks,
+        started_at=clocks.monotonic(),
+    )
+    loops = [asyncio.create_task(loop, name=name) for name, loop in _loops(relist, reload)] if relisting else []
+    if isinstance(objects, ClusterObjects):
+        loops.append(asyncio.create_task(objects.run(), name="kinds"))
     try:
         yield Runtime(
             provider=provider,
             relist=relist,
             backend=backend,
             objects=objects,
+            clusters=clusters,
             health=health,
             telemetry=telemetry,
             rules=rules,
+            reload=reload,
             clocks=clocks,
         )
     finally:
@@ -172,6 +193,12 @@ async def open_runtime(
         await cache.close()
         await backend.close()
         await client.close()
+        await clusters.close()
+
+
+def _loops(relist: Relist, reload: Reload) -> Iterator[tuple[str, Coroutine[None, None, None]]]:
+    yield "relist", relist.run()
+    yield "reload", reload.run()
 
 
 async def _stop(loops: Sequence[asyncio.Task[None]]) -> None:

@@ -13,6 +13,7 @@ from adapter.errors import AccessDenied, AuthorizerFailed
 from adapter.server.audit import Caller, Request, Subject
 from adapter.server.auth import Attributes, User, attributes_of, peer_certificate, refusal
 from adapter.server.calls import Answer, Call
+from adapter.server.operations import PROBES
 
 _TOO_MANY: Final = Answer(
     status=429,
@@ -81,10 +82,10 @@ class Door:
         `answer` is told how many of the seconds are left. Raises Unauthenticated.
         """
         if self._access is None:
-            return await self._counted(answer, seconds)
+            return await self._counted(call, answer, seconds)
         entered_at, end = self._wall_clock(), self._clock() + seconds
         user = await self._access.authenticate(scope["headers"], peer_certificate(scope), within_seconds=seconds)
-        if self._is_full() and _PRIVILEGED not in user.groups:
+        if self._is_full(call) and _PRIVILEGED not in user.groups:
             return _TOO_MANY
         with self._inside():
             try:
@@ -96,14 +97,17 @@ class Door:
         self._note(call, scope, given, audit_id=audit_id, entered=Entered(user=user, at_seconds=entered_at))
         return given
 
-    async def _counted(self, answer: Callable[[float], Awaitable[Answer]], seconds: float) -> Answer:
-        if self._is_full():
+    async def _counted(self, call: Call, answer: Callable[[float], Awaitable[Answer]], seconds: float) -> Answer:
+        if self._is_full(call):
             return _TOO_MANY
         with self._inside():
             return await answer(seconds)
 
-    def _is_full(self) -> bool:
-        return bool(self._max_in_flight) and self._in_flight >= self._max_in_flight
+    def _is_full(self, call: Call) -> bool:
+        """Tell whether a request comes too late; a probe never does, or a busy adapter would be restarted."""
+        if not self._max_in_flight or self._in_flight < self._max_in_flight:
+            return False
+        return call.path.removeprefix("/").partition("/")[0] not in PROBES
 
     @contextmanager
     def _inside(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from adapter.kube.documents import status
+from adapter.server.auth import PeerCertificate
 from adapter.server.negotiation import encode
 
 HEAD_TIMEOUT_SECONDS = 32.0  # ReadHeaderTimeout of k8s.io/apiserver
@@ -31,7 +32,7 @@ FAREWELL_SECONDS = 0.5
 _BAD_REQUEST, _HEAD_TOO_LARGE = 400, 431
 
 
-class PatientProtocol(HttpToolsProtocol):
+class PatientProtocol(PeerCertificate, HttpToolsProtocol):
     """HTTP/1.1 over one connection, with limits on the time and the size of each request."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -41,6 +41,7 @@ class ServeOptions:
     tls: TlsOptions = field(default_factory=TlsOptions)
     keep_alive_seconds: int = 90  # IdleTimeout of k8s.io/apiserver, and what its aggregator keeps connections for
     shutdown_delay_seconds: float = 0.0  # how long requests are still taken after `readyz` began to fail
+    checks_callers: bool = False  # any address may be bound then
     drain_seconds: int = 15  # how long requests that are under way may take to end; above our request timeout
 
 
@@ -73,18 +74,19 @@ class _Server(uvicorn.Server):
 
 
 def check_bind(address: str) -> None:
-    """Refuse, with a ConfigError, every address that is not of the loopback interface: nobody is authenticated yet."""
+    """Refuse, with a ConfigError, an address that others can reach: for when callers are not checked."""
     try:
         is_loopback = ipaddress.ip_address(address).is_loopback
     except ValueError:
         raise _refused(f"{address!r} is not an IP address") from None
     if not is_loopback:
-        raise _refused(f"{address} can be reached from other machines, and requests are not authenticated yet")
+        raise _refused(f"{address} can be reached from other machines, and there is no cluster to check callers with")
 
 
 def open_listener(options: ServeOptions) -> socket.socket:
     """Bind and listen; raises ConfigError for an address that is refused, taken or not ours."""
-    check_bind(options.bind_address)
+    if not options.checks_callers:
+        check_bind(options.bind_address)
     family = socket.AF_INET6 if ":" in options.bind_address else socket.AF_INET
     try:
         return socket.create_server((options.bind_address, options.port), family=family, backlog=_BACKLOG)
@@ -99,16 +101,20 @@ async def serve(
     shutdown: Shutdown,
     clock: Callable[[], float],
     listener: socket.socket | None = None,
+    on_tls: Callable[[ServerTls], None] | None = None,
 ) -> int:
     """Serve until SIGTERM, SIGINT or `shutdown`, then drain; return 0, or 1 if a second signal cut the draining short.
 
-    `clock` gives seconds since 1970. A `listener` that is given is closed at the end. Raises ConfigError before
-    anything is served.
+    `clock` gives seconds since 1970. `on_tls` is told how TLS is spoken before the first handshake. A `listener` that
+    is given is closed at the end. Raises ConfigError before anything is served.
     """
     with closing(listener or open_listener(options)) as bound:
         address, port = bound.getsockname()[:2]
-        check_bind(address)
+        if not options.checks_callers:
+            check_bind(address)
         tls = server_tls(options.tls, bind_address=options.bind_address, clock=clock)
+        if on_tls is not None:
+            on_tls(tls)
         server = _Server(_config(app, options, tls.context))
         _log.info("serving address=%s port=%s", address, port)
         with _signals_to(server, shutdown):
@@ -205,7 +211,7 @@ def _refused(message: str) -> ConfigError:
                 severity=Severity.ERROR,
                 message=message,
                 location=Location(file="--bind-address"),
-                hint="bind 127.0.0.1 or ::1",
+                hint="bind 127.0.0.1 or ::1, or give --authentication-kubeconfig and --authorization-kubeconfig",
             ),
         )
     )

@@ -437,7 +437,7 @@ def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "localhost", "example.com", "::ffff:127.0.0.1"])  # noqa: S104 - what must be refused
 def test_addresses_that_others_reach_are_refused(tmp_path: Path, address: str) -> None:
-    """As long as callers are not authenticated, nothing but an address of the loopback interface is bound."""
+    """As long as there is no cluster to check callers with, nothing but an address of the loopback interface is bound."""
     (tmp_path / "rules.yaml").write_text(RULES)
 
     done = command(tmp_path, "--config=rules.yaml", f"--bind-address={address}", f"--secure-port={free_port()}")

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.types import Scope
 
 _STATE = "peer_certificate"
 
 
-class _Protocol(Protocol):
-    """What uvicorn's HTTP protocols have, and this needs."""
-
-    app_state: dict[str, Any]
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
-
-
-class PeerCertificate:
+class PeerCertificate(asyncio.Protocol):
     """Stands before one of uvicorn's HTTP protocols: `class P(PeerCertificate, HttpToolsProtocol)`.
 
     uvicorn copies `app_state` into the scope of each request; nothing that a client sends gets in there.
@@ -27,12 +19,12 @@ class PeerCertificate:
 
     app_state: dict[str, Any]
 
-    def connection_made(self: _Protocol, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin a connection, and remember who is at its other end."""
         tls = transport.get_extra_info("ssl_object")
         der = tls.getpeercert(binary_form=True) if tls is not None else None
         self.app_state = {**self.app_state, _STATE: der}
-        super().connection_made(transport)  # type: ignore[safe-super]  # the protocol behind this class has it
+        super().connection_made(transport)
 
 
 def peer_certificate(scope: Scope) -> bytes | None:

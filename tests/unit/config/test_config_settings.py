@@ -196,7 +196,10 @@ def test_an_unknown_flag_gets_the_nearest(line: str, hint: str) -> None:
             ("--logtostderr has no effect: logs go to standard error, see --log-format",),
         ),
         ("--log_dir=/tmp", ("--log-dir has no effect: logs go to standard error, see --log-format",)),
-        ("--audit-log-path=- -v=4", ("--audit-log-path has no effect: there is no audit log",)),
+        (
+            "--audit-log-mode=batch",
+            ("--audit-log-mode has no effect: the audit log has one form, and a line for each read",),
+        ),
         (
             "--disable-http2 false",
             (

@@ -41,12 +41,33 @@ def reporting() -> Telemetry:
     telemetry.looked_up(found=True)
     telemetry.looked_up(found=False)
     telemetry.rules_loaded(rules=3, problems={"warning": 4})
+    telemetry.config_in_force(at_seconds=1234.5)
+    telemetry.reload_ended(result="applied")
+    telemetry.reload_ended(result="failed")
+    telemetry.metrics_lost(metrics=2)
     telemetry.policy_applied(rule="rules[0]", what="duplicates")
     telemetry.objects_read(ok=True, objects=9)
     telemetry.objects_read(ok=False, objects=9)
     telemetry.request_served(group="custom.metrics.k8s.io", code=404, seconds=0.01)
     telemetry.request_served(group="made.up", code=404, seconds=0.01)
     telemetry.value_served(group="custom.metrics.k8s.io", age_seconds=1.2)
+    telemetry.authentication(kind="token", outcome="refused")
+    telemetry.authorization(kind="review", outcome="denied")
+    telemetry.review_asked(kind="access", outcome="no", seconds=0.25)
+    telemetry.review_reused(kind="access", how="cached")
+    telemetry.certificate_verified(how="valid")
+    telemetry.trust_read(source="configmap", outcome="ok")
+    telemetry.kubernetes_request_done(verb="list", resource="pods", code="200", seconds=0.5)
+    telemetry.audit_line(outcome="dropped")
+    telemetry.certificate_shown(expires_at_seconds=1_700_000_000.0)
+    telemetry.certificate_pass(ok=False)
+    telemetry.exec_plugin_done(outcome="timeout", seconds=20.0)
+    telemetry.watch_state(resource="pods", state="live")
+    telemetry.watch_objects(resource="pods", objects=12)
+    telemetry.watch_event(resource="pods", type_="ADDED")
+    telemetry.watch_ended(resource="pods", reason="gone")
+    telemetry.objects_listed(resource="pods", purpose="sync", outcome="ok", objects=12, seconds=0.1)
+    telemetry.kinds_read(outcome="partial", kinds=70, failed_groups=1)
     return telemetry
 
 
@@ -75,6 +96,11 @@ SAMPLES = [
     ("tidegauge_lookups_total{result=found}", 1),
     ("tidegauge_lookups_total{result=absent}", 1),
     ("tidegauge_rules{}", 3),
+    ("tidegauge_config_last_reload_successful{}", 0),
+    ("tidegauge_config_last_reload_success_timestamp_seconds{}", 1234.5),
+    ("tidegauge_config_reloads_total{result=applied}", 1),
+    ("tidegauge_config_reloads_total{result=failed}", 1),
+    ("tidegauge_config_metrics_lost{}", 2),
     ("tidegauge_rules_problems{severity=warning}", 4),
     ("tidegauge_rules_problems{severity=error}", 0),
     ("tidegauge_rule_policy_total{rule=rules[0],what=duplicates}", 1),
@@ -85,6 +111,26 @@ SAMPLES = [
     ("tidegauge_requests_total{code=404,group=other}", 1),
     ("tidegauge_request_duration_seconds_count{group=custom.metrics.k8s.io}", 1),
     ("metrics_apiserver_metric_freshness_seconds_sum{group=custom.metrics.k8s.io}", 1.2),
+    ("tidegauge_authentications_total{kind=token,outcome=refused}", 1),
+    ("tidegauge_authorizations_total{kind=review,outcome=denied}", 1),
+    ("tidegauge_reviews_total{kind=access,outcome=no}", 1),
+    ("tidegauge_review_duration_seconds_sum{kind=access}", 0.25),
+    ("tidegauge_reviews_reused_total{how=cached,kind=access}", 1),
+    ("tidegauge_client_certificates_total{how=valid}", 1),
+    ("tidegauge_trust_reads_total{outcome=ok,source=configmap}", 1),
+    ("tidegauge_kubernetes_requests_total{code=200,resource=pods,verb=list}", 1),
+    ("tidegauge_kubernetes_request_duration_seconds_sum{verb=list}", 0.5),
+    ("tidegauge_exec_plugin_runs_total{outcome=timeout}", 1),
+    ("tidegauge_audit_lines_total{outcome=dropped}", 1),
+    ("tidegauge_serving_certificate_expiry_timestamp_seconds{}", 1_700_000_000),
+    ("tidegauge_serving_certificate_looks_total{result=failed}", 1),
+    ("tidegauge_watch_state{resource=pods,state=live}", 1),
+    ("tidegauge_watch_state{resource=pods,state=broken}", 0),
+    ("tidegauge_watch_objects{resource=pods}", 12),
+    ("tidegauge_watch_events_total{resource=pods,type=ADDED}", 1),
+    ("tidegauge_watch_ends_total{reason=gone,resource=pods}", 1),
+    ("tidegauge_object_lists_total{outcome=ok,purpose=sync,resource=pods}", 1),
+    ("tidegauge_kinds_reads_total{outcome=partial}", 1),
 ]
 
 

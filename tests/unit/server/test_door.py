@@ -139,12 +139,14 @@ async def test_too_many_at_once() -> None:
     first = asyncio.create_task(ask_door(slow))
     await asyncio.sleep(0)
     refused = await ask_door(fast)
+    probe = await door.let_in(Call(path="/livez"), scope, audit_id="", seconds=9.0, answer=fast)
     access.user = replace(ALICE, groups=("system:masters",))
     privileged = await ask_door(fast)
     gate.set()
 
     assert (refused.status, refused.body) == (429, b"Too many requests, please try again later.\n")
     assert b"retry-after" not in dict(refused.headers)
+    assert probe.body == b"fast"
     assert (privileged.body, (await first).body) == (b"fast", b"slow")
     access.user = ALICE
     assert (await ask_door(fast)).body == b"fast"

@@ -1,4 +1,4 @@
-"""Where the server may listen while nobody is authenticated."""
+"""Where the server may listen while callers are not checked."""
 
 from __future__ import annotations
 
@@ -26,9 +26,12 @@ def test_other_addresses(address: str) -> None:
         open_listener(ServeOptions(bind_address=address, port=0))
 
     (problem,) = caught.value.problems
-    assert problem.message == f"{address} can be reached from other machines, and requests are not authenticated yet"
+    assert (
+        problem.message
+        == f"{address} can be reached from other machines, and there is no cluster to check callers with"
+    )
     assert (problem.code, problem.location.file) == ("serve/bind-address", "--bind-address")
-    assert problem.hint == "bind 127.0.0.1 or ::1"
+    assert problem.hint.startswith("bind 127.0.0.1 or ::1, or give ")
 
 
 @pytest.mark.parametrize("address", ["", "localhost", "example.com", "127.0.0.1:6443", "127.1", "0", "0x7f000001", "*"])

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from adapter.server.auth import PeerCertificate, ask_for_certificates, peer_certificate
+from adapter.server.auth import ask_for_certificates, peer_certificate
 from adapter.server.protocol import PatientProtocol
 
 pytestmark = pytest.mark.anyio
@@ -36,10 +36,6 @@ SERVING = make(
 )
 OLD_CA, NEW_CA = authority("front-proxy-ca", **SPAN), authority("front-proxy-ca", **SPAN)
 INTERMEDIATE = make(named("team"), by=OLD_CA, ca=True, **SPAN)
-
-
-class OurProtocol(PeerCertificate, PatientProtocol):
-    """As it is served with."""
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,7 +107,7 @@ async def served(folder: Path, *, pem: str) -> AsyncIterator[Served]:
     state, loop = ServerState(), asyncio.get_running_loop()
 
     def connection() -> HttpToolsProtocol:
-        return OurProtocol(config=config, server_state=state, app_state={})
+        return PatientProtocol(config=config, server_state=state, app_state={})
 
     server = await loop.create_server(connection, "127.0.0.1", 0, ssl=context)
     try:
