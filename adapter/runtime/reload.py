@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from adapter.config.problems import Location, Problem, Severity
+from adapter.errors import QueryRejected
+from adapter.rules.rule import Rulebook
 from adapter.runtime.clock import Clocks
 from adapter.runtime.demand import Demand
 from adapter.runtime.garbage import collection_paused
-from adapter.runtime.relist import Relist
+from adapter.runtime.relist import Prepared, Relist
 from adapter.runtime.rule_files import Mark, RuleFiles, Rules
+from adapter.runtime.series_states import States
 
 log = logging.getLogger(__name__)
 
@@ -127,12 +130,19 @@ class Reload:
 
     async def _try(self, rules: Rules, *, asked: bool) -> None:
         prepared = await self.relist.prepare(rules.compiled.rulebook, limit_seconds=SHADOW_SECONDS)
+        rejected = _rejected(prepared, self.relist.states)
+        if rejected:
+            self._refuse("failed", rejected, asked=asked)
+            return
         lost = self.demand.lost(self.relist.catalog, prepared.draft.catalog)
         self.observer.metrics_lost(metrics=len(lost))
         if lost and self.protect:
             self._refuse("refused", (_metrics_in_use(lost, rules),), asked=asked)
             return
+        installed = _apis(self.relist.rulebook)
         await self.relist.adopt(prepared)
+        for api in sorted(installed - _apis(rules.compiled.rulebook)):
+            log.warning("no rule is left for %s, which is not served any longer: delete its APIServices", api)
         self.rules, self.problems, self._told = rules, (), ()
         for tell in self.on_swap:
             tell(rules)
@@ -178,6 +188,39 @@ def line_of(problem: Problem) -> str:
     where = f"{place.file}:{place.line}:{place.column}" if place.line else place.file
     hint = f" ({problem.hint})" if problem.hint else ""
     return " ".join(f"{where}: {problem.code}: {problem.message}{hint}".split())
+
+
+def _apis(rulebook: Rulebook) -> set[str]:
+    installed = {
+        "custom.metrics.k8s.io": rulebook.custom,
+        "external.metrics.k8s.io": rulebook.external,
+        "metrics.k8s.io": rulebook.resource,
+    }
+    return {api for api, is_there in installed.items() if is_there}
+
+
+def _rejected(prepared: Prepared, in_force: States) -> tuple[Problem, ...]:
+    """Tell of each rule that came with a series query which Prometheus refuses.
+
+    At the start the others serve without it; here there are old rules, which are better than part of the new ones.
+    """
+    refused = {
+        query: state.error
+        for query, state in prepared.states.items()
+        if isinstance(state.error, QueryRejected) and query not in in_force
+    }
+    return tuple(
+        Problem(
+            code="reload/series-query",
+            severity=Severity.ERROR,
+            message=f"Prometheus refuses the series query {query}: {refused[query]}",
+            location=rule.location,
+            hint="write a series selector that Prometheus takes",
+        )
+        for rule in prepared.rulebook.rules
+        for query in rule.series_queries
+        if query in refused
+    )
 
 
 def _backend_changes(rules: Rules) -> Problem:

@@ -11,6 +11,7 @@ import pytest
 from relist_rig import FakeBackend, HandClock, Reports
 
 from adapter.config.settings import parse_flags
+from adapter.errors import QueryRejected
 from adapter.kube.resources import GroupResource, kubernetes_kinds
 from adapter.runtime.demand import Demand
 from adapter.runtime.relist import Relist, RelistSettings
@@ -267,6 +268,29 @@ async def test_prometheus_that_fails_takes_nothing_away(world: World) -> None:
     assert world.metrics == {"up_a"}
     assert world.told.results == ["applied"]
     assert [state.need.query for state in world.relist.states.values() if state.worth_retrying] == ['up_b{pod!=""}']
+
+
+REFUSED = [("up_a", ["reload/series-query"], {"up_a"}), ("up_b", [], {"up_a"})]
+
+
+@pytest.mark.parametrize(("start", "problems", "metrics"), REFUSED)
+async def test_a_new_series_query_that_prometheus_refuses_changes_nothing(
+    tmp_path: Path, start: str, problems: list[str], metrics: set[str]
+) -> None:
+    """It is a fault of the file; one that was refused from the start hinders no change of the others."""
+    world = World(tmp_path / "rules.yaml", rules_of(start))
+    world.backend.failing = {"up_b": QueryRejected("parse error", status=400, kind="bad_data")}
+    await world.relist.relist()
+
+    await world.change(rules_of("up_a", "up_b"))
+
+    assert (world.problems, world.metrics) == (problems, metrics)
+
+
+async def test_an_api_that_loses_its_last_rule_is_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Its APIServices would hinder every deletion of a namespace."""
+    await world.change("externalRules:" + RULE.format(name="up_a"))
+    assert "custom.metrics.k8s.io" in caplog.text
 
 
 async def test_another_backend_needs_a_restart(tmp_path: Path) -> None:
