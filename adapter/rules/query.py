@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from adapter.errors import MetricNotFound, UnsupportedSelector
@@ -19,6 +19,7 @@ from adapter.promql.matchers import (
 )
 from adapter.promql.template import TemplateRunError, TemplateValue
 from adapter.rules.catalog import Entry
+from adapter.rules.namespaces import namespaces_regex
 from adapter.rules.rule import Compat, Rule
 
 # How prometheus-adapter puts a selector's operator, by operator and whether there are several values.
@@ -118,7 +119,7 @@ def plan_external(entry: Entry, *, namespace: str, selector: Selector, kinds: Ki
             raise missing.because(f"rule {rule.id} maps no label to namespaces")
         matchers.add(label, MatchOp.EQUAL, namespace)
     elif label and rule.policies.allow_namespaces:
-        matchers.add(label, MatchOp.MATCHES, _globs_as_regex(rule.policies.allow_namespaces))
+        matchers.add(label, MatchOp.MATCHES, namespaces_regex(rule.policies.allow_namespaces))
     _check_plain(rule, namespace, (), missing)
     promql = _render(rule, entry.series, matchers, group_by="", missing=missing)
     return Plan(promql=promql, sketch=lambda: promql, rule=rule, series=entry.series, odd_keys=tuple(matchers.odd_keys))
@@ -214,13 +215,6 @@ def odd_key(key: str, rule: Rule) -> UnsupportedSelector:
         f'metric selector key "{key}" is no Prometheus label name; map it in rule {rule.id}'
         f' with selectorLabels: {{"{key}": LABEL}}'
     )
-
-
-def _globs_as_regex(globs: Iterable[str]) -> str:
-    """Turn shell globs of namespaces into a regex: `*` and `?` only, all else by itself."""
-    parts = (re.split(r"([*?])", glob) for glob in globs)
-    meaning = {"*": ".*", "?": "."}
-    return "|".join("".join(meaning.get(part) or escape_regex(part) for part in split) for split in parts)
 
 
 def _regex_in_any_quotes(text: str) -> str:

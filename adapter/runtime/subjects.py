@@ -92,7 +92,9 @@ def _allowed_names(request: CustomMetricRequest, kind: Kind, entry: Entry, names
     if kind.namespaced or request.namespace:
         check_namespace(entry, request.namespace)
         return names
-    if kind.plural != "namespaces":
+    if kind.group or kind.plural != "namespaces":
+        # An object outside of namespaces: only a rule that allows every one shows it.
+        check_namespace(entry, "")
         return names
     allowed = tuple(name for name in names if entry.rule.policies.allows(name))
     if isinstance(request.target, ByName) and not allowed:

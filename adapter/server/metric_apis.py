@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from adapter.errors import DeadlineExceeded, InvalidPath, RouteNotFound
@@ -127,6 +127,9 @@ def custom_request(parts: Sequence[str], parameters: Mapping[str, str]) -> Custo
     subject = custom_subject(_readable(parts))
     options = read_list_options(parameters)
     check_described_object(options, name=subject.name)
+    if not subject.name:
+        # The caller's rights were asked for this object only (RequestInfo), where custom-metrics-apiserver answers all.
+        subject = replace(subject, name=options.field_selector.requires_exact("metadata.name") or "")
     return CustomMetricRequest(
         namespace=subject.namespace,
         resource=subject.resource,

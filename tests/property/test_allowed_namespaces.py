@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from fnmatch import fnmatchcase
 
 import pytest
 import re2
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rules_rig import KINDS, catalog_from, rulebook_from
 
@@ -16,6 +17,7 @@ from adapter.kube.selectors import Op, Requirement, Selector
 from adapter.promql.ast import parse_query
 from adapter.promql.matchers import MatchOp
 from adapter.rules.catalog import Catalog
+from adapter.rules.namespaces import namespaces_regex
 from adapter.rules.query import plan_external
 from adapter.server.auth import attributes_of
 from adapter.server.metric_apis import custom_request, external_request, has_custom_route, has_external_route
@@ -83,6 +85,17 @@ def test_a_selector_leaves_the_fence(catalog: Catalog, namespace: str, other: st
     assert any(bool(re2.fullmatch(f"(?s:{fence})", other)) is entry.rule.policies.allows(other) for fence in fences)
 
 
+PATTERN = st.text("ab-z19*?![]", min_size=1, max_size=8)
+
+
+@given(patterns=st.lists(PATTERN, min_size=1, max_size=3), name=st.text("abz19-", min_size=1, max_size=6))
+def test_a_pattern_means_the_same_in_promql(patterns: list[str], name: str) -> None:
+    """The regex that a query gets takes the namespaces that the shell's patterns take, and RE2 can read it."""
+    found = re2.fullmatch(f"(?s:{namespaces_regex(patterns)})", name)
+
+    assert bool(found) is any(fnmatchcase(name, one) for one in patterns)
+
+
 SEGMENT = st.sampled_from(
     [
         "",
@@ -111,6 +124,7 @@ SPECIAL = ("watch", "proxy")
 
 
 @given(parts=st.lists(SEGMENT, min_size=1, max_size=6), parameters=PARAMETERS)
+@example(parts=["namespaces", "ns", "pods", "", "m"], parameters={"fieldSelector": "metadata.name=other"})
 def test_what_is_answered_is_what_was_authorized(parts: list[str], parameters: dict[str, str]) -> None:
     """A path of custom metrics is answered for the namespace, resource, object and metric that the caller's rights were asked for."""
     if not has_custom_route(parts) or parts[0] in SPECIAL:

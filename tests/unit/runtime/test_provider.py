@@ -429,6 +429,8 @@ async def test_only_allowed_namespaces_are_served(tmp_path: Path) -> None:
         await rig.custom("- namespaces other load")
     with pytest.raises(Forbidden):
         await rig.external("ns depth")
+    with pytest.raises(Forbidden):
+        await rig.custom("- nodes n1 load")
     await rig.custom("- namespaces * load")
     assert rig.backend.queries() == ['load{namespace="ns"}[5m]']
 
