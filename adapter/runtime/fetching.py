@@ -7,7 +7,7 @@ from typing import Protocol
 
 from adapter.errors import AdapterError, QueryRejected
 from adapter.promql.ast import range_seconds_of
-from adapter.promql.model import QueryAnswer
+from adapter.promql.model import QueryAnswer, Vector
 from adapter.rules.query import Plan, odd_key
 from adapter.rules.trail import Trail
 from adapter.runtime.cache import Cached, QueryCache
@@ -21,6 +21,13 @@ class QueryBackend(Protocol):
         """Return the answer of an instant query; raises UpstreamError leaves."""
 
 
+class QueryObserver(Protocol):
+    """What is reported of queries."""
+
+    def rule_queried(self, *, rule: str, outcome: str) -> None:
+        """Note a query that Prometheus was asked for a rule: ok, empty, error."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetching:
     """Asks the backend through the cache."""
@@ -28,6 +35,7 @@ class Fetching:
     backend: QueryBackend
     cache: QueryCache
     clocks: Clocks
+    observer: QueryObserver
     timeout_seconds: float
 
     async def fetch(self, plan: Plan, trail: Trail) -> Cached:
@@ -40,11 +48,16 @@ class Fetching:
         trail.note("query", "the query that is sent", promql=plan.promql, series=plan.series, label=plan.label)
 
         async def ask() -> tuple[QueryAnswer, int | None]:
-            answer = await self.backend.query(
-                plan.promql,
-                at_seconds=self.clocks.wall(),
-                deadline_seconds=self.clocks.monotonic() + self.timeout_seconds,
-            )
+            outcome = "error"
+            try:
+                answer = await self.backend.query(
+                    plan.promql,
+                    at_seconds=self.clocks.wall(),
+                    deadline_seconds=self.clocks.monotonic() + self.timeout_seconds,
+                )
+                outcome = "empty" if isinstance(answer.result, Vector) and not answer.result.samples else "ok"
+            finally:
+                self.observer.rule_queried(rule=plan.rule.id, outcome=outcome)
             return answer, range_seconds_of(plan.sketch())
 
         try:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from adapter.errors import ReferenceDefect
+from adapter.errors import Forbidden, ReferenceDefect, UnsupportedSelector
 from adapter.kube.documents import ExternalItem, MetricItem
 from adapter.kube.resources import Kinds
 from adapter.kube.selectors import Op, Selector
 from adapter.rules.answers import CustomAnswer, ExternalAnswer
-from adapter.rules.catalog import Catalog
+from adapter.rules.catalog import Catalog, Entry
 from adapter.rules.query import plan_custom, plan_external
 from adapter.rules.requests import CustomMetricRequest, ExternalMetricRequest
 from adapter.rules.rule import Compat
@@ -22,7 +23,7 @@ from adapter.runtime.clock import Clocks
 from adapter.runtime.deadline import until
 from adapter.runtime.deciding import Deciding, PolicyObserver
 from adapter.runtime.demand import Metric
-from adapter.runtime.fetching import Fetching, QueryBackend
+from adapter.runtime.fetching import Fetching, QueryBackend, QueryObserver
 from adapter.runtime.held import HeldValues
 from adapter.runtime.metric_entries import MetricEntries
 from adapter.runtime.objects import Objects
@@ -31,8 +32,11 @@ from adapter.runtime.relist import Relist
 from adapter.runtime.subjects import Subject, Subjects
 
 
-class ProviderObserver(PolicyObserver, Protocol):
+class ProviderObserver(PolicyObserver, QueryObserver, Protocol):
     """What the provider reports."""
+
+    def rule_refused(self, *, rule: str, reason: str) -> None:
+        """Note a request that a rule could not serve: namespace, selector."""
 
     def value_served(self, *, group: str, age_seconds: float) -> None:
         """Note how old a served value was."""
@@ -76,7 +80,11 @@ class Provider:
         self._entries = MetricEntries(relist=self.relist, refusals=refusals)
         self._subjects = Subjects(objects=self.objects, refusals=refusals)
         self._fetching = Fetching(
-            backend=self.backend, cache=self.cache, clocks=self.clocks, timeout_seconds=self.query_timeout_seconds
+            backend=self.backend,
+            cache=self.cache,
+            clocks=self.clocks,
+            observer=self.observer,
+            timeout_seconds=self.query_timeout_seconds,
         )
         self._deciding = Deciding(
             held_objects=self.held_objects,
@@ -115,16 +123,17 @@ class Provider:
             kind = await self._subjects.kind(request, trail)
             kinds = await self._followed_kinds()
             entry = await self._entries.custom(request, kind, trail)
-            subject = await self._subjects.subject(request, kind, entry, trail)
-            plan = plan_custom(
-                entry,
-                namespace=request.namespace,
-                names=subject.names,
-                metric_selector=request.metric_selector,
-                kinds=kinds,
-                asked_for=subject.wanted,
-            )
-            cached = await self._fetching.fetch(plan, trail)
+            with self._told(entry):
+                subject = await self._subjects.subject(request, kind, entry, trail)
+                plan = plan_custom(
+                    entry,
+                    namespace=request.namespace,
+                    names=subject.names,
+                    metric_selector=request.metric_selector,
+                    kinds=kinds,
+                    asked_for=subject.wanted,
+                )
+                cached = await self._fetching.fetch(plan, trail)
             values = await self._deciding.of_objects(plan, cached, subject, request, trail)
             self._check_strictly(request.metric_selector, values)
         self.answered((subject.kind.group_resource, request.metric))
@@ -143,15 +152,28 @@ class Provider:
         """
         async with until(deadline_seconds, self.clocks):
             entry = await self._entries.external(request, trail)
-            check_namespace(entry, request.namespace)
             kinds = await self._followed_kinds()
-            plan = plan_external(entry, namespace=request.namespace, selector=request.selector, kinds=kinds)
-            cached = await self._fetching.fetch(plan, trail)
+            with self._told(entry):
+                check_namespace(entry, request.namespace)
+                plan = plan_external(entry, namespace=request.namespace, selector=request.selector, kinds=kinds)
+                cached = await self._fetching.fetch(plan, trail)
             values = self._deciding.of_external(plan, cached, request, trail)
         self.answered(request.metric)
         items = self._external_items(values, cached)
         self._report_ages("external.metrics.k8s.io", items)
         return ExternalAnswer(metric=request.metric, items=items)
+
+    @contextmanager
+    def _told(self, entry: Entry) -> Iterator[None]:
+        """Report what the rule cannot serve; how often a query fails is reported where it is asked."""
+        try:
+            yield
+        except Forbidden:
+            self.observer.rule_refused(rule=entry.rule.id, reason="namespace")
+            raise
+        except UnsupportedSelector:
+            self.observer.rule_refused(rule=entry.rule.id, reason="selector")
+            raise
 
     async def _followed_kinds(self) -> Kinds:
         """Return all kinds, and have the catalog follow them."""

@@ -19,6 +19,7 @@ from adapter.runtime.catalog_keeper import CatalogKeeper, Draft, Identities, Kno
 from adapter.runtime.clock import Clocks
 from adapter.runtime.discover import Discovery, DiscoveryBackend, Failed, Fetched, Outcome
 from adapter.runtime.look_ups import LookUps
+from adapter.runtime.rule_reports import RuleReport, rule_reports
 from adapter.runtime.series_states import SelectorState, States, facts_of, failing_of, states_of
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,9 @@ class RelistObserver(Protocol):
 
     def looked_up(self, *, found: bool) -> None:
         """Note a look-up of a metric that was not in the catalog."""
+
+    def rules_found(self, reports: Sequence[RuleReport]) -> None:
+        """Note what each rule in force has found; those of before count no longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +213,7 @@ class Relist:
             return Known(rulebook=prepared.rulebook, facts=facts_of(self._carried(prepared.states)))
 
         await self._keeper.replace(known, prepared.kinds, dead=prepared.draft.dead, swap=swap)
-        self._report(prepared.seconds)
+        await self._report(prepared.seconds)
         if self._worth_retrying():
             self._roused.set()
 
@@ -251,7 +255,7 @@ class Relist:
         else:
             await self._ask(needs, kinds, calls)
             await self._keeper.renew(kinds)
-        self._report(self.clocks.monotonic() - begin)
+        await self._report(self.clocks.monotonic() - begin)
 
     async def _ask(self, needs: Sequence[SelectorNeed], kinds: Kinds, calls: asyncio.Semaphore) -> None:
         asked_at = self.clocks.monotonic()
@@ -317,7 +321,7 @@ class Relist:
         """Return how long the last good facts of a failing series query count: two intervals at the least."""
         return max(self.settings.max_age_seconds, 2 * self.settings.interval_seconds)
 
-    def _report(self, seconds: float) -> None:
+    async def _report(self, seconds: float) -> None:
         failing = failing_of(self.states)
         for query in sorted(failing - self._failing):
             state = self.states[query]
@@ -334,3 +338,6 @@ class Relist:
             overlaps=len(catalog.overlaps),
             at_seconds=self.clocks.wall(),
         )
+        rules = self.rulebook.rules
+        made = asyncio.to_thread(rule_reports, rules, self.states, catalog, self.clocks)
+        self.observer.rules_found(await made)

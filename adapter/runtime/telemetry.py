@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import mul
@@ -20,6 +20,7 @@ from prometheus_client import (
 )
 
 from adapter import __version__
+from adapter.runtime.rule_reports import RuleReport
 
 M = TypeVar("M", Counter, Gauge, Histogram)
 
@@ -148,6 +149,23 @@ METRICS: Final[tuple[OwnMetric, ...]] = (
         "tidegauge_config_metrics_lost",
         (),
         "Metrics read within the last hour that the last change of the rules took away, or would take away.",
+    ),
+    _gauge("tidegauge_rule_series_names", ("rule",), "Names of series that a rule's series queries have."),
+    _gauge("tidegauge_rule_metrics", ("rule",), "Metrics that a rule serves now, counted for each resource."),
+    _gauge(
+        "tidegauge_rule_last_success_timestamp_seconds",
+        ("rule",),
+        "When all series queries of a rule had been answered last, in seconds since 1970; 0 for never.",
+    ),
+    _counter(
+        "tidegauge_rule_queries_total",
+        ("rule", "outcome"),
+        "Queries that Prometheus was asked for a rule, and the outcome: ok, empty (no sample came), error.",
+    ),
+    _counter(
+        "tidegauge_rule_refusals_total",
+        ("rule", "reason"),
+        "Requests that a rule could not serve: namespace (allowNamespaces), selector (Prometheus has no word).",
     ),
     _counter(
         "tidegauge_rule_policy_total",
@@ -439,6 +457,26 @@ class Telemetry:
     def metrics_lost(self, *, metrics: int) -> None:
         """Note how many metrics in use a change of the rules takes away."""
         self._gauges["tidegauge_config_metrics_lost"].set(metrics)
+
+    def rules_found(self, reports: Sequence[RuleReport]) -> None:
+        """Note what each rule in force has found; rules of before are no longer shown."""
+        shown: Mapping[str, Callable[[RuleReport], float]] = {
+            "tidegauge_rule_series_names": lambda one: one.series_names,
+            "tidegauge_rule_metrics": lambda one: one.metrics,
+            "tidegauge_rule_last_success_timestamp_seconds": lambda one: one.good_at_seconds or 0.0,
+        }
+        for name, value in shown.items():
+            self._gauges[name].clear()
+            for one in reports:
+                self._gauges[name].labels(one.rule).set(value(one))
+
+    def rule_queried(self, *, rule: str, outcome: str) -> None:
+        """Note a query that Prometheus was asked for a rule."""
+        self._counters["tidegauge_rule_queries_total"].labels(rule, outcome).inc()
+
+    def rule_refused(self, *, rule: str, reason: str) -> None:
+        """Note a request that a rule could not serve."""
+        self._counters["tidegauge_rule_refusals_total"].labels(rule, reason).inc()
 
     def policy_applied(self, *, rule: str, what: str) -> None:
         """Note that a rule's policy decided about a sample or an absence."""

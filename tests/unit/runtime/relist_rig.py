@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rules_rig import labels_of, takes
@@ -12,6 +12,7 @@ from adapter.clients.prometheus import EndpointUnsupported, Names, SeriesNames
 from adapter.errors import PrometheusUnavailable, UpstreamError
 from adapter.promql.model import QueryAnswer, Vector
 from adapter.runtime.clock import Clocks
+from adapter.runtime.rule_reports import RuleReport
 
 
 @dataclass
@@ -120,12 +121,24 @@ class Reports:
     lookups: list[bool] = field(default_factory=list)
     policies: list[tuple[str, str]] = field(default_factory=list)
     ages: list[float] = field(default_factory=list)
+    rules: dict[str, RuleReport] = field(default_factory=dict)
+    queried: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
 
     def relisted(self, **facts: float) -> None:
         self.relists.append(facts)
 
     def looked_up(self, *, found: bool) -> None:
         self.lookups.append(found)
+
+    def rules_found(self, reports: Sequence[RuleReport]) -> None:
+        self.rules = {one.rule: one for one in reports}
+
+    def rule_queried(self, *, rule: str, outcome: str) -> None:
+        self.queried.append((rule, outcome))
+
+    def rule_refused(self, *, rule: str, reason: str) -> None:
+        self.refused.append((rule, reason))
 
     def policy_applied(self, *, rule: str, what: str) -> None:
         self.policies.append((rule, what))

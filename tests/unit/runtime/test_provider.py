@@ -433,6 +433,24 @@ async def test_only_allowed_namespaces_are_served(tmp_path: Path) -> None:
         await rig.custom("- nodes n1 load")
     await rig.custom("- namespaces * load")
     assert rig.backend.queries() == ['load{namespace="ns"}[5m]']
+    assert sorted(rig.reports.refused) == [("depth", "namespace"), *[("load", "namespace")] * 3]
+
+
+async def test_what_a_rule_asks_is_counted(tmp_path: Path) -> None:
+    """Queries are counted by rule and outcome, those that the cache answers are not; so is what a rule cannot serve."""
+    rig = await started(tmp_path)
+    rig.says(LOAD, a=1.0)
+    await rig.custom("ns pods * load")
+    await rig.custom("ns pods * load")
+    await rig.external("ns depth")
+    rig.backend.down("b")
+    with pytest.raises(PrometheusUnavailable):
+        await rig.custom("ns pods b load")
+    with pytest.raises(UnsupportedSelector):
+        await rig.custom("ns pods b load  code>5")
+
+    assert rig.reports.queried == [("load", "ok"), ("depth", "empty"), ("load", "error")]
+    assert rig.reports.refused == [("load", "selector")]
 
 
 async def test_a_rejected_query_with_an_odd_key_is_the_callers(tmp_path: Path) -> None:

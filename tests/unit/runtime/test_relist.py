@@ -74,6 +74,17 @@ async def test_the_first_relist_finds_everything(tmp_path: Path) -> None:
     assert rig.reports.relists[0]["failed"] == 0
 
 
+async def test_each_rule_says_what_it_has(tmp_path: Path) -> None:
+    """Series names, metrics, and when that was known last; a rule that was never answered says so."""
+    rig = Rig(TWO, tmp_path, *SERIES)
+    rig.backend.down("queue")
+
+    await rig.relist.relist()
+
+    found = [(one.series_names, one.metrics, one.good_at_seconds) for one in rig.reports.rules.values()]
+    assert found == [(1, 2, 1_700_001_000.0), (1, 2, 1_700_001_000.0), (0, 0, None)]
+
+
 async def test_selectors_of_different_metrics_share_calls(tmp_path: Path) -> None:
     """Names attribute themselves, so exact selectors go into few calls, and no series are dumped."""
     rig = Rig(TWO, tmp_path, *SERIES)

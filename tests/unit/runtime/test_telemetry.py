@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapter import __version__
+from adapter.runtime.rule_reports import RuleReport
 from adapter.runtime.telemetry import METRICS, Telemetry
 
 BACKEND = {"backend": "default", "server": "http://prom", "path": "/api/v1/query"}
@@ -45,6 +46,10 @@ def reporting() -> Telemetry:
     telemetry.reload_ended(result="applied")
     telemetry.reload_ended(result="failed")
     telemetry.metrics_lost(metrics=2)
+    telemetry.rules_found([RuleReport(rule="gone", series_names=9, metrics=9, good_at_seconds=9.0)])
+    telemetry.rules_found([RuleReport(rule="load", series_names=3, metrics=2, good_at_seconds=1_700_000_000.0)])
+    telemetry.rule_queried(rule="load", outcome="empty")
+    telemetry.rule_refused(rule="load", reason="namespace")
     telemetry.policy_applied(rule="rules[0]", what="duplicates")
     telemetry.objects_read(ok=True, objects=9)
     telemetry.objects_read(ok=False, objects=9)
@@ -96,6 +101,11 @@ SAMPLES = [
     ("tidegauge_lookups_total{result=found}", 1),
     ("tidegauge_lookups_total{result=absent}", 1),
     ("tidegauge_rules{}", 3),
+    ("tidegauge_rule_series_names{rule=load}", 3),
+    ("tidegauge_rule_metrics{rule=load}", 2),
+    ("tidegauge_rule_last_success_timestamp_seconds{rule=load}", 1_700_000_000.0),
+    ("tidegauge_rule_queries_total{outcome=empty,rule=load}", 1),
+    ("tidegauge_rule_refusals_total{reason=namespace,rule=load}", 1),
     ("tidegauge_config_last_reload_successful{}", 0),
     ("tidegauge_config_last_reload_success_timestamp_seconds{}", 1234.5),
     ("tidegauge_config_reloads_total{result=applied}", 1),
@@ -151,6 +161,11 @@ def test_the_table_is_complete() -> None:
     }
 
     assert shown == {(metric.name.removesuffix("_total"), metric.type) for metric in METRICS}
+
+
+def test_rules_that_are_gone_are_not_shown() -> None:
+    """A rule that a reload took away leaves no gauge behind."""
+    assert not [name for name in told(reporting()) if "rule=gone" in name]
 
 
 def test_every_sample_of_the_table_is_tested() -> None:
