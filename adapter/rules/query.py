@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from adapter.errors import MetricNotFound, UnsupportedSelector
 from adapter.kube.resources import Kinds
 from adapter.kube.selectors import Op, Selector
-from adapter.promql.matchers import (
-    LabelMatcher,
-    MatchOp,
-    escape_regex,
-    is_legacy_label_name,
-    is_legacy_metric_name,
-    quote,
-)
-from adapter.promql.template import TemplateRunError, TemplateValue
+from adapter.promql.matchers import MatchOp, escape_regex, is_legacy_label_name
+from adapter.promql.template import TemplateRunError
 from adapter.rules.catalog import Entry
 from adapter.rules.namespaces import namespaces_regex
+from adapter.rules.query_parts import Matchers, may_be_written, regex_in_any_quotes, template_fields
 from adapter.rules.rule import Compat, Rule
 
 # How prometheus-adapter puts a selector's operator, by operator and whether there are several values.
@@ -34,12 +27,6 @@ _MATCH_OPS: Mapping[tuple[Op, bool], MatchOp] = {
     (Op.EXISTS, False): MatchOp.NOT_EQUAL,
     (Op.NOT_EXISTS, False): MatchOp.EQUAL,
 }
-
-# What a value may hold that a template puts into PromQL itself, by LabelValuesByName: no quote, brace or space. A dot
-# means any character in the regex that the template may write around it: no namespace has one (RFC 1123, labels), and
-# in other names one stands between letters and digits only (RFC 1123, subdomains).
-_PLAIN_NAMESPACE = re.compile(r"[A-Za-z0-9_:-]*")
-_PLAIN_NAME = re.compile(r"(?:[A-Za-z0-9_:-]+(?:\.[A-Za-z0-9_:-]+)*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,19 +43,6 @@ class Plan:
     odd_keys: tuple[str, ...] = ()  # keys of the caller's selector that are no label names, and reached the template
 
 
-@dataclass(slots=True)
-class _Matchers:
-    """The matchers of one query as they are collected, and their values for templates that ask by label name."""
-
-    texts: list[str] = field(default_factory=list)
-    values: dict[str, str] = field(default_factory=dict)
-    odd_keys: list[str] = field(default_factory=list)
-
-    def add(self, name: str, op: MatchOp, value: str, *, shown: str | None = None) -> None:
-        self.texts.append(str(LabelMatcher(name=name, op=op, value=value)))
-        self.values[name] = value if shown is None else shown
-
-
 def plan_custom(
     entry: Entry, *, namespace: str, names: tuple[str, ...], metric_selector: Selector, kinds: Kinds, asked_for: str
 ) -> Plan:
@@ -82,11 +56,11 @@ def plan_custom(
     label = entry.label if rule.fixed else _object_label(entry, kinds)
     missing = _Missing(metric=entry.metric, resource=asked_for)
 
-    def rendered(names: tuple[str, ...]) -> tuple[str, _Matchers]:
+    def rendered(names: tuple[str, ...]) -> tuple[str, Matchers]:
         matchers = _selector_matchers(metric_selector, rule)
         if namespace:
             _add_namespace(matchers, entry, namespace, kinds, missing)
-        _add_names(matchers, label, names)
+        matchers.add_names(label, names)
         _check_plain(rule, namespace, names, missing)
         return _render(rule, entry.series, matchers, group_by=label, missing=missing), matchers
 
@@ -159,7 +133,7 @@ def _object_label(entry: Entry, kinds: Kinds) -> str:
     return outward or entry.label
 
 
-def _add_namespace(matchers: _Matchers, entry: Entry, namespace: str, kinds: Kinds, missing: _Missing) -> None:
+def _add_namespace(matchers: Matchers, entry: Entry, namespace: str, kinds: Kinds, missing: _Missing) -> None:
     rule = entry.rule
     label = rule.fixed.namespace_label if rule.fixed else rule.association.namespace_label(kinds)
     if label:
@@ -169,16 +143,8 @@ def _add_namespace(matchers: _Matchers, entry: Entry, namespace: str, kinds: Kin
         raise missing.because(f"rule {rule.id} maps no label to namespaces")
 
 
-def _add_names(matchers: _Matchers, label: str, names: tuple[str, ...]) -> None:
-    if len(names) == 1:
-        matchers.add(label, MatchOp.EQUAL, names[0])
-    else:
-        shown = "|".join(_regex_in_any_quotes(name) for name in names)
-        matchers.add(label, MatchOp.MATCHES, "|".join(escape_regex(name) for name in names), shown=shown)
-
-
-def _selector_matchers(selector: Selector, rule: Rule) -> _Matchers:
-    matchers = _Matchers()
+def _selector_matchers(selector: Selector, rule: Rule) -> Matchers:
+    matchers = Matchers()
     for requirement in selector.requirements:
         op = _MATCH_OPS.get((requirement.op, len(requirement.values) > 1))
         if op is None:
@@ -189,7 +155,7 @@ def _selector_matchers(selector: Selector, rule: Rule) -> _Matchers:
         several = len(requirement.values) > 1
         escaped = several and rule.compat is Compat.FIXED
         value = "|".join(escape_regex(one) if escaped else one for one in requirement.values)
-        shown = "|".join(_regex_in_any_quotes(one) for one in requirement.values) if escaped else value
+        shown = "|".join(regex_in_any_quotes(one) for one in requirement.values) if escaped else value
         label = rule.policies.selector_labels.get(requirement.key, requirement.key)
         if is_legacy_label_name(label) or requirement.key in rule.policies.selector_labels:
             matchers.add(label, op, value, shown=shown)
@@ -198,7 +164,7 @@ def _selector_matchers(selector: Selector, rule: Rule) -> _Matchers:
     return matchers
 
 
-def _add_odd_key(matchers: _Matchers, key: str, shown: str, rule: Rule) -> None:
+def _add_odd_key(matchers: Matchers, key: str, shown: str, rule: Rule) -> None:
     """Take a key that is no label name as far as a template can: by LabelValuesByName, never as a matcher.
 
     A query without <<.LabelMatchers>> ignores all selectors, this one too, as with prometheus-adapter.
@@ -217,42 +183,19 @@ def odd_key(key: str, rule: Rule) -> UnsupportedSelector:
     )
 
 
-def _regex_in_any_quotes(text: str) -> str:
-    """Escape the one special character of a name so that it reads the same in PromQL's three kinds of quotes."""
-    return text.replace(".", "[.]")
-
-
 def _check_plain(rule: Rule, namespace: str, names: tuple[str, ...], missing: _Missing) -> None:
     """Refuse what a caller names if the template would put it into PromQL itself, and it is no mere name there."""
-    if rule.query is None or "LabelValuesByName" not in rule.query.fields:
-        return
-    if not _PLAIN_NAMESPACE.fullmatch(namespace) or not all(map(_PLAIN_NAME.fullmatch, names)):
+    if rule.query is not None and not may_be_written(rule.query, namespace, names):
         raise missing.because("no object can have this name")
 
 
-def _render(rule: Rule, series: str, matchers: _Matchers, *, group_by: str, missing: _Missing) -> str:
+def _render(rule: Rule, series: str, matchers: Matchers, *, group_by: str, missing: _Missing) -> str:
     if rule.query is None:
         raise missing.because(f"rule {rule.id} has no metricsQuery")
     try:
-        promql = rule.query.render(_fields(series, matchers, group_by))
+        promql = rule.query.render(template_fields(series, matchers, (group_by,) if group_by else ()))
     except TemplateRunError as error:
         raise missing.because(f"rule {rule.id}: metricsQuery: {error}") from error
     if not promql.strip():
         raise missing.because(f"rule {rule.id}: metricsQuery gives an empty query")
     return promql
-
-
-def _fields(series: str, matchers: _Matchers, group_by: str) -> Mapping[str, TemplateValue]:
-    texts = matchers.texts
-    if series and not is_legacy_metric_name(series):
-        # A name in UTF-8 cannot stand before the braces, so it goes into them.
-        texts = [str(LabelMatcher(name="__name__", op=MatchOp.EQUAL, value=series)), *texts]
-        series = ""
-    label = group_by if not group_by or is_legacy_label_name(group_by) else quote(group_by)
-    return {
-        "Series": series,
-        "LabelMatchers": ",".join(texts),
-        "LabelValuesByName": matchers.values,
-        "GroupBy": label,
-        "GroupBySlice": [label] if label else [],
-    }
