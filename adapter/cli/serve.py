@@ -20,14 +20,15 @@ from adapter.config.settings import Settings, help_text, parse_flags
 from adapter.runtime.clusters import callers_are_checked
 from adapter.runtime.wiring import Runtime, open_runtime
 from adapter.server.app import build_app
-from adapter.server.auth import ask_for_certificates
+from adapter.server.auth import Trust, ask_for_certificates
 from adapter.server.callers import Callers, open_callers
 from adapter.server.gateway import Services
 from adapter.server.managed.opening import Shown, open_managed
 from adapter.server.operations import Shutdown
+from adapter.server.plain_metrics import metrics_shown
 from adapter.server.serve import ServeOptions, check_bind
 from adapter.server.serve import serve as serve_app
-from adapter.server.tls import ServerTls, TlsOptions
+from adapter.server.tls import Tls, TlsOptions
 
 log = logging.getLogger("adapter")
 
@@ -60,6 +61,7 @@ async def _serve(settings: Settings) -> int:
         open_runtime(settings, environment=environment) as runtime,
         _callers(settings, runtime) as callers,
         _certificate(settings, runtime) as certificate,
+        metrics_shown(settings.metrics_bind_address, runtime.telemetry.render),
     ):
         _log_warnings(runtime)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, runtime.reload.request)
@@ -79,9 +81,13 @@ async def _serve(settings: Settings) -> int:
             wall_clock=runtime.clocks.wall,
         )
 
-        def on_tls(tls: ServerTls) -> None:
+        def on_tls(tls: Tls) -> None:
+            def ask(trust: Trust) -> None:
+                for context in tls.contexts:
+                    ask_for_certificates(context, trust.pem)
+
             if callers.trust is not None:
-                callers.trust.on_change(lambda trust: ask_for_certificates(tls.context, trust.pem))
+                callers.trust.on_change(ask)
             if certificate is not None:
                 certificate.listeners.append(tls.reload)
 
@@ -121,6 +127,7 @@ def _options(settings: Settings, certificate: Shown | None, *, checks_callers: b
             cert_dir=settings.cert_dir,
             min_version=settings.tls_min_version,
             cipher_suites=settings.tls_cipher_suites,
+            named=settings.tls_sni_cert_key,
         ),
         shutdown_delay_seconds=settings.shutdown_delay_seconds,
     )

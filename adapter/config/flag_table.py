@@ -173,6 +173,12 @@ _SERVING: Final = (
     Flag(name="tls-cert-file", help="PEM file of the serving certificate", group=SERVING),
     Flag(name="tls-private-key-file", help="PEM file of the certificate's key", group=SERVING),
     Flag(
+        name="tls-sni-cert-key",
+        kind=Kind.REPEATED,
+        help="certificate,key or certificate,key:name,*.name, shown to who asks for such a name; may be repeated",
+        group=SERVING,
+    ),
+    Flag(
         name="tls-min-version",
         help="VersionTLS12 (the default; lower ones mean it too) or VersionTLS13",
         group=SERVING,
@@ -203,6 +209,12 @@ _SERVING: Final = (
         group=SERVING,
     ),
     # The default of k8s.io/apiserver.
+    Flag(
+        name="metrics-bind-address",
+        kind=Kind.BIND,
+        help="address:port or :port to show the adapter's own metrics on over plain HTTP, to anybody",
+        group=SERVING,
+    ),
     Flag(
         name="max-requests-inflight",
         kind=Kind.INT,
@@ -276,7 +288,6 @@ _IDLE: Final = (
         INT="http2-max-streams-per-connection",
         FLOAT="goaway-chance",
     ),
-    *_idle("one certificate is served", REPEATED="tls-sni-cert-key"),
     *_idle("the TLS library chooses", LIST="tls-curve-preferences"),
     *_idle("the port is not shared", BOOL="permit-port-sharing permit-address-sharing"),
     *_idle(

@@ -21,6 +21,7 @@ _INTEGER: Final = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[oO]?[0-7]*|0[bB][01]+
 _SIZE: Final = re.compile(r"([0-9]{1,18})(Ki|Mi|Gi|k|K|M|G)?", re.ASCII)
 _UNITS: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, None: 1}
 _INT_LIMIT: Final = 2**63
+_MAX_PORT: Final = 65535
 
 
 def _boolean(text: str) -> bool:
@@ -80,6 +81,16 @@ def _address(text: str) -> str:
         raise ValueError(f"failed to parse IP: {quote(text)}") from error
 
 
+def _bind(text: str) -> tuple[str, int] | None:
+    """Read `address:port`, `[address]:port` or `:port` for all addresses; nothing and 0 are none."""
+    if text in ("", "0"):
+        return None
+    host, colon, port = text.rpartition(":")
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) or not 0 < int(port) <= _MAX_PORT:
+        raise ValueError("must be address:port, [address]:port or :port")
+    return _address(host.removeprefix("[").removesuffix("]")) if host else "0.0.0.0", int(port)  # noqa: S104 - as asked
+
+
 class Kind(Enum):
     """A kind of value: the word for it, and its reader, which raises ValueError in the words of Go."""
 
@@ -92,6 +103,7 @@ class Kind(Enum):
     REPEATED = ("stringArray", _one_word)  # repetition adds; a comma means nothing
     BYTES = ("bytes", _size)
     IP = ("ip", _address)
+    BIND = ("address", _bind)
 
     def __init__(self, word: str, read: Callable[[str], Any]) -> None:
         self.word = word
@@ -139,7 +151,7 @@ class Flag:
     @property
     def has_default(self) -> bool:
         """Say whether there is a value if the flag is not given; an empty text is one."""
-        return bool(self.default) or self.kind in (Kind.STRING, Kind.LIST, Kind.REPEATED)
+        return bool(self.default) or self.kind in (Kind.STRING, Kind.LIST, Kind.REPEATED, Kind.BIND)
 
     def read(self, text: str) -> Any:
         """Return the value of a text.

@@ -63,6 +63,8 @@ class Settings:
     tls_private_key_file: str
     tls_min_version: str
     tls_cipher_suites: tuple[str, ...]
+    tls_sni_cert_key: tuple[str, ...]
+    metrics_bind_address: tuple[str, int] | None
     shutdown_delay_seconds: float
     self_managed_certificate: str
     self_managed_certificate_secret: str

@@ -14,7 +14,7 @@ from adapter.server.negotiation import encode
 PROBES = ("healthz", "livez", "readyz")
 
 _TEXT = "text/plain; charset=utf-8"
-_EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
+EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 _NOSNIFF = ((b"x-content-type-options", b"nosniff"),)
 _WITHHELD = "reason withheld"
 
@@ -92,7 +92,7 @@ class Operations:
         if call.path in {"/", "/index.html"}:
             return self._index(status=200)
         if call.path == "/metrics":
-            return Answer(body=self._render_metrics(), content_type=_EXPOSITION)
+            return Answer(body=self._render_metrics(), content_type=EXPOSITION)
         probe, slash, name = call.path.removeprefix("/").partition("/")
         if probe not in PROBES:
             return self._index(status=404)

@@ -11,7 +11,6 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
-from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -20,14 +19,13 @@ from adapter.config.problems import ConfigError, Location, Problem, Severity
 from adapter.server.descriptors import DescriptorWatch, probe_of
 from adapter.server.operations import Shutdown
 from adapter.server.protocol import PatientProtocol
-from adapter.server.tls import ServerTls, TlsOptions, server_tls
+from adapter.server.quiet import QuietServer
+from adapter.server.tls import Tls, TlsOptions, server_tls
 
 _log = logging.getLogger("adapter.server")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _BACKLOG = 2048
-# What is cancelled ends at once; nothing that does not may keep the process.
-_LETTING_GO_SECONDS = 1.0
 # How often the files of the certificate are looked at (as k8s.io/apiserver does).
 _RELOAD_SECONDS = 60.0
 
@@ -43,34 +41,6 @@ class ServeOptions:
     shutdown_delay_seconds: float = 0.0  # how long requests are still taken after `readyz` began to fail
     checks_callers: bool = False  # any address may be bound then
     drain_seconds: int = 15  # how long requests that are under way may take to end; above our request timeout
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, with the signals left to `serve`: uvicorn would raise them again at its end, and no exit code be 0."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let requests end; who is still served after that is let go before what serves them is closed."""
-        await super().shutdown(sockets)
-        for connection in list(self.server_state.connections):
-            cast("PatientProtocol", connection).abort()
-        tasks = set(self.server_state.tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_LETTING_GO_SECONDS)
-
-    async def main_loop(self) -> None:
-        """Serve until the end; when cancelled, close what is open and wait for nobody."""
-        try:
-            await super().main_loop()
-        except asyncio.CancelledError:
-            self.force_exit = True
-            await self.shutdown()
-            raise
 
 
 def check_bind(address: str) -> None:
@@ -101,7 +71,7 @@ async def serve(
     shutdown: Shutdown,
     clock: Callable[[], float],
     listener: socket.socket | None = None,
-    on_tls: Callable[[ServerTls], None] | None = None,
+    on_tls: Callable[[Tls], None] | None = None,
 ) -> int:
     """Serve until SIGTERM, SIGINT or `shutdown`, then drain; return 0, or 1 if a second signal cut the draining short.
 
@@ -115,7 +85,7 @@ async def serve(
         tls = server_tls(options.tls, bind_address=options.bind_address, clock=clock)
         if on_tls is not None:
             on_tls(tls)
-        server = _Server(_config(app, options, tls.context))
+        server = QuietServer(_config(app, options, tls.context))
         _log.info("serving address=%s port=%s", address, port)
         with _signals_to(server, shutdown):
             stop = _stop(server, shutdown, delay_seconds=options.shutdown_delay_seconds)
@@ -168,7 +138,7 @@ async def _stop(server: uvicorn.Server, shutdown: Shutdown, *, delay_seconds: fl
     server.should_exit = True
 
 
-async def _reload(tls: ServerTls) -> None:
+async def _reload(tls: Tls) -> None:
     """Follow the certificate's files; what cannot be loaded is told once, and tried again."""
     told = ""
     while True:

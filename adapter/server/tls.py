@@ -4,59 +4,22 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
 
-from adapter.config.problems import ConfigError, Location, Problem, Severity
+from adapter.config.problems import ConfigError
 from adapter.server.self_signed import is_ours, make_pair
+from adapter.server.sni import FLAG, ByName, Choice, NamedPair, names_of, read_pair
+from adapter.server.tls_limits import limited_context, refused
 
 _log = logging.getLogger("adapter.server")
 
 # The names of the files are those of k8s.io/apiserver.
 _CERTIFICATE, _KEY = "apiserver.crt", "apiserver.key"
-
-_LEGACY = ssl.TLSVersion.TLSv1_2
-# Versions below 1.2 are accepted as words, since command lines carry them, and mean 1.2.
-_MINIMUM: Mapping[str, ssl.TLSVersion] = {
-    "": _LEGACY,
-    "VersionTLS10": _LEGACY,
-    "VersionTLS11": _LEGACY,
-    "VersionTLS12": _LEGACY,
-    "VersionTLS13": ssl.TLSVersion.TLSv1_3,
-}
-
-# IANA's names, as Go and Kubernetes know them (crypto/tls), and OpenSSL's; those of TLS 1.3 cannot be chosen from.
-_CIPHERS: Mapping[str, str] = {
-    "TLS_RSA_WITH_3DES_EDE_CBC_SHA": "DES-CBC3-SHA",
-    "TLS_RSA_WITH_RC4_128_SHA": "RC4-SHA",
-    "TLS_RSA_WITH_AES_128_CBC_SHA": "AES128-SHA",
-    "TLS_RSA_WITH_AES_256_CBC_SHA": "AES256-SHA",
-    "TLS_RSA_WITH_AES_128_CBC_SHA256": "AES128-SHA256",
-    "TLS_RSA_WITH_AES_128_GCM_SHA256": "AES128-GCM-SHA256",
-    "TLS_RSA_WITH_AES_256_GCM_SHA384": "AES256-GCM-SHA384",
-    "TLS_ECDHE_ECDSA_WITH_RC4_128_SHA": "ECDHE-ECDSA-RC4-SHA",
-    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA": "ECDHE-ECDSA-AES128-SHA",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA": "ECDHE-ECDSA-AES256-SHA",
-    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256": "ECDHE-ECDSA-AES128-SHA256",
-    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305": "ECDHE-ECDSA-CHACHA20-POLY1305",
-    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-ECDSA-CHACHA20-POLY1305",
-    "TLS_ECDHE_RSA_WITH_RC4_128_SHA": "ECDHE-RSA-RC4-SHA",
-    "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA": "ECDHE-RSA-DES-CBC3-SHA",
-    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA": "ECDHE-RSA-AES128-SHA",
-    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA": "ECDHE-RSA-AES256-SHA",
-    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256": "ECDHE-RSA-AES128-SHA256",
-    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": "ECDHE-RSA-AES128-GCM-SHA256",
-    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
-    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305": "ECDHE-RSA-CHACHA20-POLY1305",
-    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
-}
-_TLS13_CIPHERS = frozenset({"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +31,7 @@ class TlsOptions:
     cert_dir: str = "apiserver.local.config/certificates"
     min_version: str = ""
     cipher_suites: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()  # certificate,key:name,... each
 
 
 class _EncryptedKeyError(Exception):
@@ -85,9 +49,12 @@ class ServerTls:
         key: str,
         clock: Callable[[], float],
         renew: Callable[[], None] | None = None,
+        flag: str = "--tls-cert-file",
     ) -> None:
         """`renew` makes a new pair of the files if they are ours to make, and raises OSError."""
         self.context = context
+        self.leaf: x509.Certificate | None = None  # the one that is shown
+        self._flag = flag
         self._files = (certificate, key)
         self._clock = clock
         self._renew = renew
@@ -118,10 +85,11 @@ class ServerTls:
                 context.load_cert_chain(certificate, key, _no_pass_phrase)
         except _EncryptedKeyError:
             message, hint = f"the key in {key} is encrypted", "give a key without a pass phrase"
-            raise _refused("--tls-private-key-file", message, hint=hint) from None
+            flag = "--tls-private-key-file" if self._flag == "--tls-cert-file" else self._flag
+            raise refused(flag, message, hint=hint) from None
         except (OSError, ssl.SSLError) as error:
-            raise _refused("--tls-cert-file", f"cannot load {certificate} and {key}: {error}") from error
-        self._stamp = stamp
+            raise refused(self._flag, f"cannot load {certificate} and {key}: {error}") from error
+        self._stamp, self.leaf = stamp, _leaf(certificate)
         return True
 
     def _trouble(self) -> str:
@@ -156,46 +124,60 @@ def _leaf(file: str) -> x509.Certificate | None:
         return None
 
 
-def server_tls(options: TlsOptions, *, bind_address: str, clock: Callable[[], float]) -> ServerTls:
+class Tls:
+    """How the server speaks TLS: with the certificate for everybody, and those for names."""
+
+    def __init__(self, default: ServerTls, named: Sequence[ServerTls] = ()) -> None:
+        """The first one is shown to who wants no name, or one of nobody."""
+        self._default = default
+        self._all = (default, *named)
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """Return the context that connections begin with."""
+        return self._default.context
+
+    @property
+    def contexts(self) -> tuple[ssl.SSLContext, ...]:
+        """Return all contexts; what clients are asked for has to be told to each."""
+        return tuple(one.context for one in self._all)
+
+    def reload(self) -> bool:
+        """Reload each certificate, as `ServerTls.reload`; one that cannot be hinders no other."""
+        changed = False
+        failed: list[ConfigError] = []
+        for one in self._all:
+            try:
+                changed |= one.reload()
+            except ConfigError as error:
+                failed.append(error)
+        if failed:
+            raise ConfigError(tuple(problem for error in failed for problem in error.problems))
+        return changed
+
+
+def server_tls(options: TlsOptions, *, bind_address: str, clock: Callable[[], float]) -> Tls:
     """Return how the server speaks TLS; raises ConfigError that names the flag.
 
     `clock` gives seconds since 1970, for the life of a certificate.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = _minimum(options.min_version)
-    context.set_alpn_protocols(["http/1.1"])
-    _restrict(context, options.cipher_suites)
-    tls = _shown(context, options, bind_address=bind_address, clock=clock)
+
+    def context() -> ssl.SSLContext:
+        return limited_context(options.min_version, options.cipher_suites)
+
+    default = _shown(context(), options, bind_address=bind_address, clock=clock)
+    pairs = [read_pair(text) for text in options.named]
+    named = [ServerTls(context(), certificate=pair.certificate, key=pair.key, clock=clock, flag=FLAG) for pair in pairs]
+    by_name = ByName([_choice(pair, one) for pair, one in zip(pairs, named, strict=True)])
+    if named:
+        by_name.install(default.context)
+    tls = Tls(default, named)
     tls.reload()
     return tls
 
 
-def _minimum(name: str) -> ssl.TLSVersion:
-    if name not in _MINIMUM:
-        known = ", ".join(filter(None, _MINIMUM))
-        raise _refused("--tls-min-version", f"unknown TLS version {name!r}", hint=f"one of {known}")
-    return _MINIMUM[name]
-
-
-def _restrict(context: ssl.SSLContext, names: Iterable[str]) -> None:
-    """Allow only these suites; if all of them are of TLS 1.3, nothing older is spoken."""
-    asked = tuple(names)
-    unknown = [name for name in asked if name not in _CIPHERS and name not in _TLS13_CIPHERS]
-    if unknown:
-        message = f"unknown cipher suite {', '.join(map(repr, unknown))}"
-        raise _refused(
-            "--tls-cipher-suites", message, hint="IANA's names, such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
-        )
-    if not asked:
-        return
-    older = [_CIPHERS[name] for name in asked if name in _CIPHERS]
-    if not older:
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        return
-    try:
-        context.set_ciphers(":".join(older))
-    except ssl.SSLError as error:
-        raise _refused("--tls-cipher-suites", "none of these cipher suites is offered by this OpenSSL") from error
+def _choice(pair: NamedPair, tls: ServerTls) -> Choice:
+    return Choice(context=tls.context, patterns=pair.patterns, names=lambda: names_of(tls.leaf))
 
 
 def _shown(context: ssl.SSLContext, options: TlsOptions, *, bind_address: str, clock: Callable[[], float]) -> ServerTls:
@@ -204,7 +186,7 @@ def _shown(context: ssl.SSLContext, options: TlsOptions, *, bind_address: str, c
     if all(given):
         return ServerTls(context, certificate=given[0], key=given[1], clock=clock)
     if any(given):
-        raise _refused("--tls-cert-file", "--tls-cert-file and --tls-private-key-file must be given together")
+        raise refused("--tls-cert-file", "--tls-cert-file and --tls-private-key-file must be given together")
     folder = Path(options.cert_dir)
     certificate, key = folder / _CERTIFICATE, folder / _KEY
 
@@ -212,17 +194,11 @@ def _shown(context: ssl.SSLContext, options: TlsOptions, *, bind_address: str, c
         make_pair(certificate, key, bind_address=bind_address, now_seconds=clock())
 
     if certificate.exists() != key.exists():
-        raise _refused("--cert-dir", f"{certificate} and {key} must be there together, or neither of them")
+        raise refused("--cert-dir", f"{certificate} and {key} must be there together, or neither of them")
     if not certificate.exists():
         try:
             renew()
         except OSError as error:
             hint = "give a directory that can be written, or --tls-cert-file and --tls-private-key-file"
-            raise _refused("--cert-dir", f"cannot write a certificate: {error}", hint=hint) from error
+            raise refused("--cert-dir", f"cannot write a certificate: {error}", hint=hint) from error
     return ServerTls(context, certificate=str(certificate), key=str(key), clock=clock, renew=renew)
-
-
-def _refused(flag: str, message: str, *, hint: str = "") -> ConfigError:
-    return ConfigError(
-        (Problem(code="serve/tls", severity=Severity.ERROR, message=message, location=Location(file=flag), hint=hint),)
-    )

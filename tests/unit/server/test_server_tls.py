@@ -16,14 +16,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store
+from rig.certificates import Authority
 
 from adapter.config.problems import ConfigError
-from adapter.server.tls import ServerTls, TlsOptions, server_tls
+from adapter.server.tls import Tls, TlsOptions, server_tls
 
 NOW = 1_795_174_496.789
 
 
-def tls(options: TlsOptions, *, now: float = NOW) -> ServerTls:
+def tls(options: TlsOptions, *, now: float = NOW) -> Tls:
     """Make what a server at an IPv6 address needs."""
     return server_tls(options, bind_address="::1", clock=lambda: now)
 
@@ -240,7 +241,7 @@ def test_directory_that_cannot_be_made(tmp_path: Path) -> None:
     assert "cannot write a certificate" in message
 
 
-def shown(by: ServerTls) -> bytes | None:
+def shown(by: Tls) -> bytes | None:
     """Return the certificate that a client is shown."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
@@ -342,3 +343,63 @@ def test_unknown_cipher_suites() -> None:
 
     flag, message = refusal(TlsOptions(cipher_suites=("TLS_RSA_WITH_RC4_128_SHA",)))
     assert (flag, "none of these" in message) == ("--tls-cipher-suites", True)
+
+
+NAMED = [
+    ("shop.example", "shop.example"),
+    ("SHOP.example.", "shop.example"),
+    ("a.wild.example", "wild"),
+    ("given.example", "given"),
+    ("a.b.wild.example", "default.example"),
+    ("other.example", "default.example"),
+    (None, "default.example"),
+]
+
+
+@pytest.fixture(scope="module")
+def named_pairs(tmp_path_factory: pytest.TempPathFactory) -> TlsOptions:
+    """Return options with a certificate for everybody, one for its own name, one for a wildcard, one for a given name."""
+    folder = tmp_path_factory.mktemp("named")
+    authority = Authority("names")
+    names = {"default.example": "", "shop.example": "", "wild": ":*.wild.example", "given": ":given.example,x.example"}
+    for name in names:
+        pair = authority.issue(name)
+        (folder / f"{name}.crt").write_bytes(pair.certificate)
+        (folder / f"{name}.key").write_bytes(pair.key)
+    flags = [f"{folder}/{name}.crt,{folder}/{name}.key{said}" for name, said in names.items()]
+    default = folder / "default.example"
+    return TlsOptions(cert_file=f"{default}.crt", private_key_file=f"{default}.key", named=tuple(flags[1:]))
+
+
+@pytest.mark.parametrize(("wanted", "shown"), NAMED)
+def test_the_certificate_of_a_name(named_pairs: TlsOptions, wanted: str | None, shown: str) -> None:
+    """A client that says which server it wants sees the certificate for that name, and everybody else the first one."""
+    assert shown_to(context(named_pairs), wanted) == shown
+
+
+def shown_to(server: ssl.SSLContext, wanted: str | None) -> object:
+    """Return the common name of the certificate that a client sees in a handshake in memory."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = client.wrap_bio(down, up, server_hostname=wanted)
+    theirs = server.wrap_bio(up, down, server_side=True)
+    for _ in range(3):
+        for side in (ours, theirs):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    seen = ours.getpeercert(binary_form=True)
+    assert seen is not None
+    return common_name(x509.load_der_x509_certificate(seen).subject)
+
+
+@pytest.mark.parametrize("text", ["", "a", "a,", ",b", "a,b,c", ":name"])
+def test_pairs_that_are_none(text: str) -> None:
+    """What names no two files is refused with the flag."""
+    assert refusal(TlsOptions(named=(text,)))[0] == "--tls-sni-cert-key"
+
+
+def test_a_named_certificate_that_cannot_be_loaded(tmp_path: Path) -> None:
+    """The flag of the pair is named, not that of the first certificate."""
+    options = TlsOptions(cert_dir=str(tmp_path), named=(f"{tmp_path}/no.crt,{tmp_path}/no.key",))
+    assert refusal(options)[0] == "--tls-sni-cert-key"
