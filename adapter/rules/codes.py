@@ -221,6 +221,11 @@ CODES: Final[Mapping[str, CodeInfo]] = {
         "The autoscaler asks every 15 seconds and gets the same value several times.",
         "Keep answers for less than 15 seconds.",
     ),
+    "resource-rule/several": _error(
+        "resource rules in several files",
+        "A cluster has one metrics.k8s.io, and which file it is answered from must not be chance.",
+        "Keep `resourceRules` in one file.",
+    ),
     "resource-rule/label-missing": _warning(
         "no label for pods, nodes or namespaces",
         "Without it the values cannot be given to pods or nodes, and `kubectl top` shows nothing.",

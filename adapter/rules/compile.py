@@ -3,47 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePath
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from adapter.config.fields import OnEmpty
-from adapter.config.load import Loaded, LoadedFile
-from adapter.config.problems import Location, Problem, Severity
+from adapter.config.load import Loaded
+from adapter.config.problems import Problem, Severity
 from adapter.config.schema import (
     DEFAULT_HOLD_SECONDS,
     Defaults,
     Metric,
     PolicyKeys,
-    ResourceRule,
-    Resources,
     SeriesFilter,
     ValueShape,
 )
 from adapter.config.schema import Rule as WrittenRule
-from adapter.kube.resources import GroupResource, Kinds, parse_group_resource
+from adapter.kube.resources import GroupResource, parse_group_resource
 from adapter.promql.ast import SeriesSelector, parse_error, parse_query
-from adapter.promql.template import Template, TemplateRunError, TemplateSyntaxError, TemplateValue, parse_template
-from adapter.rules.association import Association, LabelTemplate, label_template
+from adapter.promql.template import Template, TemplateRunError, TemplateValue
+from adapter.rules.association import Association
+from adapter.rules.compile_parts import FileCompiler, Path, Terms
 from adapter.rules.naming import NameFilter, Naming, Pattern, compile_pattern, default_expansion
+from adapter.rules.resource_compile import compile_resource_rules
 from adapter.rules.rule import Api, Compat, EmptyPolicy, FixedMetric, Policies, Rule, Rulebook, Shape
 
-Path = tuple[str | int, ...]
+__all__ = ["Compiled", "Terms", "compile_rules"]
+
 W = TypeVar("W", bound=PolicyKeys)
 
 # A stand-in for the adapter's own matchers, to find the selectors of a `metrics:` query that carry them.
 _MARK = "__tidegauge__"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What a compilation depends on besides the files."""
-
-    kinds: Kinds
-    compat: Compat = Compat.FIXED
-    cache_ttl_seconds: float = 10.0  # below the HPA's period of 15 s
-    backend: str = "default"  # the name of the one backend in force
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,15 +57,15 @@ def compile_rules(loaded: Loaded, terms: Terms) -> Compiled:
     for file in loaded.files:
         compiler = _Compiler(file=file, terms=terms, problems=problems, many_files=len(loaded.files) > 1)
         rules.extend(compiler.rules())
-        compiler.check_resource_rules()
     _report_duplicate_ids(rules, problems)
+    resource_rules = compile_resource_rules(loaded.files, terms, problems)
     rulebook = Rulebook(
         rules=tuple(rules),
         custom=any(file.model.rules or any(not one.external for one in file.model.metrics) for file in loaded.files),
         external=any(
             file.model.external_rules or any(one.external for one in file.model.metrics) for file in loaded.files
         ),
-        resource=any(file.model.resource_rules is not None for file in loaded.files),
+        resource_rules=resource_rules,
     )
     return Compiled(rulebook=rulebook, problems=tuple(problems))
 
@@ -96,16 +87,11 @@ def _report_duplicate_ids(rules: Sequence[Rule], problems: list[Problem]) -> Non
             )
 
 
-@dataclass(slots=True)
-class _Compiler:
-    """Compiles the rules of one file; problems go to the list that all files share."""
+@dataclass(slots=True, kw_only=True)
+class _Compiler(FileCompiler):
+    """Compiles the rules of one file."""
 
-    file: LoadedFile
-    terms: Terms
-    problems: list[Problem]
     many_files: bool
-    rule_id: str = ""
-    _failed: bool = field(default=False)
 
     def rules(self) -> Iterator[Rule]:
         model = self.file.model
@@ -123,12 +109,12 @@ class _Compiler:
     def _guarded(self, path: Path, written: W, compile_one: Callable[[Path, W], Rule | None]) -> Iterator[Rule]:
         """Compile one rule; a rule with an error is left out, its problems stay."""
         self.rule_id = written.id or self._default_id(path)
-        self._failed = False
-        if not self._backend_serves(path, written):
+        self.failed = False
+        if not self.backend_serves(self.chosen(written, "backend"), at=(*path, "backend")):
             return
         self._warn_of_what_is_not_in_force(path, written)
         rule = compile_one(path, written)
-        if rule is not None and not self._failed:
+        if rule is not None and not self.failed:
             yield rule
 
     def _default_id(self, path: Path) -> str:
@@ -137,40 +123,21 @@ class _Compiler:
 
     # ---- what both forms share
 
-    def _backend_serves(self, path: Path, written: PolicyKeys) -> bool:
-        name = self._chosen(written, "backend")
-        if not name or name == self.terms.backend:
-            return True
-        self._report(
-            "rule/backend-not-in-force",
-            Severity.WARNING,
-            f'the rule names the backend "{name}"; "{self.terms.backend}" is in force, so the rule is left out',
-            (*path, "backend"),
-            hint="one backend is served: --prometheus-url, or without that flag the only entry of `backends`",
-        )
-        return False
-
     def _warn_of_what_is_not_in_force(self, path: Path, written: PolicyKeys | Defaults) -> None:
         for key, value in (("maxSampleAge", written.max_sample_age), ("fuse", written.fuse)):
             if value is not None:
                 message = f"`{key}` is read and checked, and has no effect yet"
-                self._report("rule/no-effect-yet", Severity.WARNING, message, (*path, key))
-
-    def _chosen(self, written: PolicyKeys, key: str) -> Any:
-        """Return what a rule says of a policy, else what the file's defaults say, else None."""
-        own = getattr(written, key)
-        defaults = self.file.model.defaults
-        return own if own is not None or defaults is None else getattr(defaults, key, None)
+                self.report("rule/no-effect-yet", Severity.WARNING, message, (*path, key))
 
     def _policies(self, written: PolicyKeys, api: Api) -> Policies:
-        ttl_seconds = self._chosen(written, "cache_ttl")
+        ttl_seconds = self.chosen(written, "cache_ttl")
         value = written.value or ValueShape()
         low, high = value.clamp or (None, None)
         return Policies(
             cache_ttl_seconds=self.terms.cache_ttl_seconds if ttl_seconds is None else ttl_seconds,
-            on_empty=_empty_policy(self._chosen(written, "on_empty"), self._chosen(written, "hold_for")),
-            on_nan=self._chosen(written, "on_nan") or ("zero" if api is Api.CUSTOM else "drop"),
-            on_duplicates=self._chosen(written, "on_duplicates") or "last",
+            on_empty=_empty_policy(self.chosen(written, "on_empty"), self.chosen(written, "hold_for")),
+            on_nan=self.chosen(written, "on_nan") or ("zero" if api is Api.CUSTOM else "drop"),
+            on_duplicates=self.chosen(written, "on_duplicates") or "last",
             shape=Shape(
                 scale=1.0 if value.scale is None else value.scale,
                 low=low,
@@ -178,45 +145,8 @@ class _Compiler:
                 round=value.round or "none",
                 cut=self.terms.compat is Compat.STRICT,
             ),
-            selector_labels=dict(self._chosen(written, "selector_labels") or {}),
-            allow_namespaces=tuple(self._chosen(written, "allow_namespaces") or ()),
-        )
-
-    def _template(self, path: Path, text: str) -> Template | None:
-        if not text:
-            return None
-        try:
-            return parse_template(text)
-        except TemplateSyntaxError as error:
-            self._report(
-                "template/syntax",
-                Severity.ERROR,
-                error.message,
-                path,
-                offset=error.offset,
-                length=error.length,
-                hint="templates are Go's text/template between << and >>",
-            )
-            return None
-
-    def _location(self, path: Path) -> Location:
-        return self.file.source.locate(path)
-
-    def _report(
-        self,
-        code: str,
-        severity: Severity,
-        message: str,
-        path: Path,
-        *,
-        hint: str = "",
-        offset: int = 0,
-        length: int | None = None,
-    ) -> None:
-        self._failed = self._failed or severity is Severity.ERROR
-        where = self.file.source.locate(path, offset=offset, length=length)
-        self.problems.append(
-            Problem(code=code, severity=severity, message=message, location=where, hint=hint, rule=self.rule_id)
+            selector_labels=dict(self.chosen(written, "selector_labels") or {}),
+            allow_namespaces=tuple(self.chosen(written, "allow_namespaces") or ()),
         )
 
     # ---- prometheus-adapter's form
@@ -225,14 +155,14 @@ class _Compiler:
         if not written.series_query:
             return None  # the loader said so; prometheus-adapter starts too, and its discovery fails
         naming = self._naming(path, written)
-        association = self._association((*path, "resources"), written.resources)
-        query = self._template((*path, "metricsQuery"), written.metrics_query)
+        association = self.association((*path, "resources"), written.resources)
+        query = self.template((*path, "metricsQuery"), written.metrics_query)
         if naming is None or association is None:
             return None
         return Rule(
             id=self.rule_id,
             api=api,
-            location=self._location(path),
+            location=self.location(path),
             series_queries=(written.series_query,),
             naming=naming,
             association=association,
@@ -256,7 +186,7 @@ class _Compiler:
             return None
         expansion = (name.as_ if name else "") or default_expansion(matches)
         if expansion is None:
-            self._report(
+            self.report(
                 "naming/as-missing",
                 Severity.ERROR,
                 f"must specify an 'as' value for name matcher \"{matches_text}\" associated with series query"
@@ -278,7 +208,7 @@ class _Compiler:
         try:
             return compile_pattern(text)
         except ValueError as error:
-            self._report(
+            self.report(
                 "regex/syntax",
                 Severity.ERROR,
                 f"not an RE2 regular expression: {error}",
@@ -287,40 +217,10 @@ class _Compiler:
             )
             return None
 
-    def _association(self, path: Path, written: Resources | None) -> Association | None:
-        if written is None:
-            return Association()
-        template = self._label_template((*path, "template"), written.template)
-        if written.template and template is None:
-            return None
-        overrides = tuple(
-            (label, GroupResource(resource=one.resource, group=one.group)) for label, one in written.overrides.items()
-        )
-        for label, resource in overrides:
-            if self.terms.kinds.resolve(resource) is None:
-                self._report(
-                    "association/unknown-resource",
-                    Severity.WARNING,
-                    f'no kind of object is called "{resource}"; the label "{label}" names nothing until there is one',
-                    (*path, "overrides", label),
-                    hint="resource is the singular or plural name, group is what follows the first dot",
-                )
-        return Association(overrides=overrides, template=template)
-
-    def _label_template(self, path: Path, text: str) -> LabelTemplate | None:
-        template = self._template(path, text)
-        if template is None:
-            return None
-        try:
-            return label_template(template)
-        except (ValueError, TemplateRunError) as error:
-            self._report("association/template", Severity.ERROR, str(error), path, hint='for example "<<.Resource>>"')
-            return None
-
     # ---- our form, written from the answer's end
 
     def _metric(self, path: Path, written: Metric) -> Rule | None:
-        template = self._template((*path, "query"), written.query)
+        template = self.template((*path, "query"), written.query)
         if template is None:
             return None
         series_queries = self._selectors_with_matchers((*path, "query"), template)
@@ -336,7 +236,7 @@ class _Compiler:
         return Rule(
             id=self.rule_id,
             api=api,
-            location=self._location(path),
+            location=self.location(path),
             series_queries=series_queries,
             naming=Naming(matches=everything, expansion="$0"),
             association=Association(overrides=tuple(overrides)),
@@ -362,11 +262,11 @@ class _Compiler:
         try:
             text = template.render(fields)
         except TemplateRunError as error:
-            self._report("template/run", Severity.ERROR, str(error), path)
+            self.report("template/run", Severity.ERROR, str(error), path)
             return ()
         query = parse_query(text)
         if query is None:
-            self._report(
+            self.report(
                 "query/syntax",
                 Severity.ERROR,
                 f"the query cannot be read, so its selectors are not known: {parse_error(text)}",
@@ -377,7 +277,7 @@ class _Compiler:
         selectors = [one.selector for one in query.selectors if one.selector is not None]
         found = [str(_unmarked(one)) for one in selectors if _unmarked(one) != one]
         if not found:
-            self._report(
+            self.report(
                 "query/matchers-missing",
                 Severity.ERROR,
                 "no selector of the query carries <<.LabelMatchers>>",
@@ -385,22 +285,6 @@ class _Compiler:
                 hint="write metric_name{<<.LabelMatchers>>}",
             )
         return tuple(dict.fromkeys(found))
-
-    # ---- resource rules: read and checked now
-
-    def check_resource_rules(self) -> None:
-        written = self.file.model.resource_rules
-        if written is None:
-            return
-        for name, rule in (("cpu", written.cpu), ("memory", written.memory)):
-            self.rule_id = f"resourceRules.{name}"
-            if rule is not None:
-                self._check_resource_rule(("resourceRules", name), rule)
-
-    def _check_resource_rule(self, path: Path, rule: ResourceRule) -> None:
-        self._template((*path, "containerQuery"), rule.container_query)
-        self._template((*path, "nodeQuery"), rule.node_query)
-        self._association((*path, "resources"), rule.resources)
 
 
 def _unmarked(selector: SeriesSelector) -> SeriesSelector:

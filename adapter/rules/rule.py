@@ -12,6 +12,7 @@ from adapter.kube.resources import GroupResource
 from adapter.promql.template import Template
 from adapter.rules.association import Association
 from adapter.rules.naming import Naming
+from adapter.rules.resource_rule import ResourceRules
 
 
 class Compat(StrEnum):
@@ -107,7 +108,12 @@ class Rulebook:
     rules: tuple[Rule, ...] = ()
     custom: bool = False
     external: bool = False
-    resource: bool = False
+    resource_rules: ResourceRules | None = None
+
+    @property
+    def resource(self) -> bool:
+        """Say whether metrics.k8s.io is installed."""
+        return self.resource_rules is not None
 
     def of(self, api: Api) -> tuple[Rule, ...]:
         """Return the rules of one API, in order."""
