@@ -99,8 +99,18 @@ EVERYTHING = Selector()
 
 
 def parse_selector(text: str) -> Selector:
-    """Read a label selector; raise InvalidSelector with apimachinery's text."""
+    """Read a label selector; raise InvalidSelector with apimachinery's text, or if it is longer than anybody's."""
+    _check_length(text)
     return Selector(_Parser(text).requirements())
+
+
+# A hundred times the longest selector that was ever seen; more would hold up everybody else's requests.
+_CHARACTERS_AT_MOST = 65_536
+
+
+def _check_length(text: str) -> None:
+    if len(text) > _CHARACTERS_AT_MOST:
+        raise InvalidSelector(f"the selector has {len(text)} characters, and {_CHARACTERS_AT_MOST} are allowed")
 
 
 _TOKENS = re.compile(r"==|!=|[=!(),<>]|[^ \t\r\n=!(),<>]+")
@@ -273,7 +283,8 @@ _FIELD_OPERATOR = re.compile(r"!=|==|=")
 
 
 def parse_field_selector(text: str) -> FieldSelector:
-    """Read a field selector; raise InvalidSelector with apimachinery's text."""
+    """Read a field selector; raise InvalidSelector with apimachinery's text, or if it is longer than anybody's."""
+    _check_length(text)
     terms = [_field_term(part, text) for part in sorted(_FIELD_TERM.findall(text))]
     return FieldSelector(tuple(term for term in terms if term.field or term.value))
 

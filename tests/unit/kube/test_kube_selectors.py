@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 from kube_vectors import SELECTORS_AND_MORE, lines
@@ -203,3 +203,11 @@ def test_names_the_field_that_is_unknown() -> None:
 def test_fields_are_named_in_order() -> None:
     """The fields of a selector come in the order of its canonical text."""
     assert parse_field_selector("b=1,a!=2").fields == ("a", "b")
+
+
+@pytest.mark.parametrize("parse", [parse_selector, parse_field_selector])
+def test_a_selector_has_a_longest_length(parse: Callable[[str], object]) -> None:
+    """What nobody's selector comes near is refused before it is read, as reading it would hold up everybody else."""
+    longest = f"metadata.name={'a' * 50}," * 1100
+    with pytest.raises(InvalidSelector, match=r"the selector has 71500 characters, and 65536 are allowed"):
+        parse(longest)
