@@ -121,7 +121,7 @@ _PROMETHEUS: Final = (
         kind=Kind.BYTES,
         default="64Mi",
         positive=True,
-        help="largest answer that is read",
+        help="largest answer that is read; of an instant query at most 16Mi",
         group=PROMETHEUS,
     ),
 )
