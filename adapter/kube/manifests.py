@@ -23,12 +23,16 @@ _STAGES = {None: 0, "beta": 1, "alpha": 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectMeta:
-    """What a metrics API must know of an object; `namespace` is empty for cluster-scoped kinds."""
+    """What a metrics API must know of an object; `namespace` is empty for cluster-scoped kinds.
+
+    `phase` is `status.phase`, such as Running; empty where a manifest has none, and for objects from a watch.
+    """
 
     kind: Kind
     namespace: str
     name: str
     labels: Mapping[str, str]
+    phase: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +164,16 @@ def _object(manifest: Manifest, kinds: Kinds) -> ObjectMeta:
         labels = dict(_labels(metadata))
     except _UnusableError as fault:
         raise _UnusableError(f"{kind_name} {name}: {fault}") from fault
-    return ObjectMeta(kind=kind, namespace=namespace if kind.namespaced else "", name=name, labels=labels)
+    return ObjectMeta(
+        kind=kind, namespace=namespace if kind.namespaced else "", name=name, labels=labels, phase=_phase(manifest)
+    )
+
+
+def _phase(manifest: Manifest) -> str:
+    """Return the phase that a status tells; people write manifests without one."""
+    status = manifest.get("status")
+    phase = status.get("phase") if isinstance(status, Mapping) else None
+    return phase if isinstance(phase, str) else ""
 
 
 def _labels(metadata: Manifest) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,9 @@ _LOOK_SECONDS = 1.0
 # The largest file that is read: 64 MiB hold some 100,000 manifests.
 _MAX_FILE_BYTES = 64 * 1024 * 1024
 
+# A manifest that people write has no status, and means a pod that is there.
+_RUNNING = frozenset({"", "Running"})
+
 _Mark = tuple[int, ...]  # time of change, size, inode: what tells one state of a file from another
 _ABSENT: _Mark = ()
 _NEVER: _Mark = (-1,)
@@ -89,6 +92,19 @@ class FileObjects:
         """Say whether the file has an object."""
         self._look()
         return self._index.has(kind, namespace, name)
+
+    async def running_pods(self, namespace: str, selector: Selector) -> tuple[ObjectMeta, ...]:
+        """Return the file's pods that the selector picks, but for those whose status tells another phase."""
+        pods = await self._picked_of("pods", namespace, selector)
+        return tuple(one for one in pods if one.phase in _RUNNING)
+
+    async def nodes(self, selector: Selector) -> tuple[ObjectMeta, ...]:
+        """Return the file's nodes that the selector picks."""
+        return await self._picked_of("nodes", "", selector)
+
+    async def _picked_of(self, resource: str, namespace: str, selector: Selector) -> tuple[ObjectMeta, ...]:
+        kind = await self.look_up_kind(GroupResource(resource))
+        return await self.picked(kind, namespace, selector) if kind else ()
 
     async def close(self) -> None:
         """Wait for a reading under way: a thread cannot be stopped."""

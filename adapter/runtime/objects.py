@@ -52,6 +52,15 @@ class Objects(Protocol):
     async def exists(self, kind: Kind, namespace: str, name: str) -> bool:
         """Say whether there is an object of this name; raises what `picked` raises."""
 
+    async def running_pods(self, namespace: str, selector: Selector) -> tuple[ObjectMeta, ...]:
+        """Return the running pods that the selector picks, by namespace and name; raises what `picked` does.
+
+        An empty namespace stands for all.
+        """
+
+    async def nodes(self, selector: Selector) -> tuple[ObjectMeta, ...]:
+        """Return the nodes that the selector picks, by name; raises what `picked` does."""
+
     @property
     def problems(self) -> tuple[str, ...]:
         """Return what is wrong now, one text each."""
@@ -85,16 +94,24 @@ class NoObjects:
 
     async def picked(self, kind: Kind, namespace: str, selector: Selector) -> tuple[ObjectMeta, ...]:  # noqa: ARG002 - the port's shape
         """Raise: nothing is known of any object."""
-        raise _unknown(kind)
+        raise _unknown(str(kind.group_resource))
 
     async def exists(self, kind: Kind, namespace: str, name: str) -> bool:  # noqa: ARG002 - the port's shape
         """Raise: nothing is known of any object."""
-        raise _unknown(kind)
+        raise _unknown(str(kind.group_resource))
+
+    async def running_pods(self, namespace: str, selector: Selector) -> tuple[ObjectMeta, ...]:  # noqa: ARG002 - the port's shape
+        """Raise: nothing is known of any pod."""
+        raise _unknown("pods")
+
+    async def nodes(self, selector: Selector) -> tuple[ObjectMeta, ...]:  # noqa: ARG002 - the port's shape
+        """Raise: nothing is known of any node."""
+        raise _unknown("nodes")
 
     async def close(self) -> None:
         """Do nothing: nothing is under way."""
 
 
-def _unknown(kind: Kind) -> ObjectsUnavailable:
-    log.warning("objects cannot be listed: there is no --objects-file", extra={"resource": str(kind.group_resource)})
+def _unknown(resource: str) -> ObjectsUnavailable:
+    log.warning("objects cannot be listed: there is no --objects-file", extra={"resource": resource})
     return ObjectsUnavailable()

@@ -202,6 +202,52 @@ async def test_an_object_is_there_or_not(tmp_path: Path) -> None:
     assert [await rig.objects.exists(*one) for one in asked] == [True, False, False, False]
 
 
+STATUSES = [
+    ("none is written", "", True),
+    ("Running", "status: {phase: Running}", True),
+    ("Succeeded", "status: {phase: Succeeded}", False),
+    ("Pending", "status: {phase: Pending}", False),
+    ("no phase", "status: {conditions: []}", True),
+    ("no text", "status: {phase: 3}", True),
+    ("no mapping", "status: done", True),
+]
+
+
+@pytest.mark.parametrize(("name", "status", "runs"), STATUSES, ids=[row[0] for row in STATUSES])
+async def test_pods_that_run(name: str, status: str, runs: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a column of the table
+    """A pod of the file runs, unless its status says otherwise."""
+    rig = Rig(tmp_path, f"apiVersion: v1\nkind: Pod\nmetadata: {{name: a, namespace: shop}}\n{status}\n")
+
+    assert [one.name for one in await rig.objects.running_pods("shop", EVERYTHING)] == (["a"] if runs else [])
+
+
+async def test_pods_and_nodes_are_picked_by_labels(tmp_path: Path) -> None:
+    """Pods of one namespace or of all, and nodes, in order of their names, as far as a selector picks them."""
+    texts = [
+        f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name}, namespace: {namespace}, labels: {{app: {app}}}}}\n"
+        for kind, namespace, name, app in (
+            ("Pod", "b", "q", "web"),
+            ("Pod", "b", "p", "web"),
+            ("Pod", "a", "z", "web"),
+            ("Pod", "a", "y", "api"),
+            ("Node", "", "n2", "web"),
+            ("Node", "", "n1", "api"),
+        )
+    ]
+    objects = Rig(tmp_path, "---\n".join(texts)).objects
+    web = parse_selector("app=web")
+
+    assert [(one.namespace, one.name) for one in await objects.running_pods("", web)] == [
+        ("a", "z"),
+        ("b", "p"),
+        ("b", "q"),
+    ]
+    assert [one.name for one in await objects.running_pods("a", EVERYTHING)] == ["y", "z"]
+    assert await objects.running_pods("absent", EVERYTHING) == ()
+    assert [one.name for one in await objects.nodes(EVERYTHING)] == ["n1", "n2"]
+    assert [one.name for one in await objects.nodes(web)] == ["n2"]
+
+
 async def test_without_a_source_nothing_is_known() -> None:
     """Neither a cluster nor a file: that is an error, never an empty list."""
     nobody = NoObjects(KINDS)
@@ -210,6 +256,10 @@ async def test_without_a_source_nothing_is_known() -> None:
         await nobody.picked(PODS, "shop", EVERYTHING)
     with pytest.raises(ObjectsUnavailable):
         await nobody.exists(PODS, "shop", "a")
+    with pytest.raises(ObjectsUnavailable):
+        await nobody.running_pods("", EVERYTHING)
+    with pytest.raises(ObjectsUnavailable):
+        await nobody.nodes(EVERYTHING)
 
 
 LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "1", "2"]), max_size=3)

@@ -82,6 +82,12 @@ class FakeObjects:
     async def exists(self, kind: Kind, namespace: str, name: str) -> bool:
         return any(one.name == name for one in await self.picked(kind, namespace, EVERYTHING))
 
+    async def running_pods(self, namespace: str, selector: Selector) -> tuple[ObjectMeta, ...]:
+        raise ObjectsUnavailable
+
+    async def nodes(self, selector: Selector) -> tuple[ObjectMeta, ...]:
+        raise ObjectsUnavailable
+
     async def close(self) -> None: ...
 
 
