@@ -33,6 +33,7 @@ class Asked:
     path: str
     status: int
     document: Mapping[str, Any]
+    text: str = ""  # the answer, where it is no document: probes answer plain text
     request: MetricRequest | None = None
     answer: CustomAnswer | ExternalAnswer | None = None
     error: AdapterError | None = None
@@ -104,10 +105,12 @@ async def ask(path: str, session: Session) -> Asked:
     answer = await Gateway(services).answer(read_call(_scope(path)))
     if recorder.fault is not None:
         raise recorder.fault
+    document = _document(answer.body)
     return Asked(
         path=path,
         status=answer.status,
-        document=_document(answer.body),
+        document=document,
+        text="" if document else answer.body.decode("utf-8", "replace"),
         request=recorder.request,
         answer=recorder.answer,
         error=recorder.error,

@@ -19,7 +19,10 @@ async def get(words: Words, *, flags: Sequence[str], format_: Format, streams: S
         await discover(session, streams)
         asked = await with_spinner(ask(path, session), "asking Prometheus for the values", streams)
         now = session.runtime.clocks.wall()
-    if format_ is Format.JSON:
+    if asked.text:
+        for line in asked.text.splitlines():
+            Page(streams.out).line(line)
+    elif format_ is Format.JSON:
         write_json(streams.out, asked.document)
     elif asked.failed:
         Page(streams.err).line(f"error {asked.status}: {asked.message}", style="bad")
