@@ -20,6 +20,7 @@
        |- QueryRejected           500  Prometheus understood the request and refused it (400, 422)
        |- PartialAnswer           500  an answer with warnings: some of the data is missing
        |- UnusableResult          500  an answer that the rule's policy refuses, or of an unexpected type
+       |- UseUnknown              500  cpu and memory of a namespace's pods, or of the nodes, cannot be told
        |- UnexpectedResultType    500  a matrix where an external metric wants samples
        |- ReferenceDefect         500  an error of prometheus-adapter's that --compat=strict gives back
        |- ObjectsUnavailable      500  the objects cannot be listed
@@ -180,6 +181,16 @@ class PartialAnswer(UpstreamError):
 
 class UnusableResult(UpstreamError):
     """An answer that a rule's policy refuses, or of a type that cannot be served; names the rule."""
+
+
+class UseUnknown(UpstreamError):
+    """Cpu and memory cannot be told; `subject` names the namespace, or the nodes, `reason` is for the caller too."""
+
+    def __init__(self, *, subject: str, reason: str = "") -> None:
+        words = f"unable to fetch metrics of {subject}"
+        super().__init__(f"{words}: {reason}" if reason else words)
+        self.subject = subject
+        self.reason = reason
 
 
 class UnexpectedResultType(UpstreamError):

@@ -43,6 +43,16 @@ class ResourceRules:
     cache_ttl_seconds: float = 0.0
     cut: bool = False  # cut to thousandths, as prometheus-adapter does, instead of rounding to the nearest
 
+    @property
+    def measures_pods(self) -> bool:
+        """Say whether pods can be listed: cpu and memory are both measured."""
+        return all(rule is not None and rule.measures_pods for _, rule in self)
+
+    @property
+    def measures_nodes(self) -> bool:
+        """Say whether nodes can be listed: cpu and memory are both measured."""
+        return all(rule is not None and rule.measures_nodes for _, rule in self)
+
     def __iter__(self) -> Iterator[tuple[str, UseRule | None]]:
         yield "cpu", self.cpu
         yield "memory", self.memory

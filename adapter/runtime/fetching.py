@@ -9,6 +9,7 @@ from adapter.errors import AdapterError, QueryRejected
 from adapter.promql.ast import range_seconds_of
 from adapter.promql.model import QueryAnswer, Vector
 from adapter.rules.query import Plan, odd_key
+from adapter.rules.resource_plan import UsePlan
 from adapter.rules.trail import Trail
 from adapter.runtime.cache import Cached, QueryCache
 from adapter.runtime.clock import Clocks
@@ -48,17 +49,7 @@ class Fetching:
         trail.note("query", "the query that is sent", promql=plan.promql, series=plan.series, label=plan.label)
 
         async def ask() -> tuple[QueryAnswer, int | None]:
-            outcome = "error"
-            try:
-                answer = await self.backend.query(
-                    plan.promql,
-                    at_seconds=self.clocks.wall(),
-                    deadline_seconds=self.clocks.monotonic() + self.timeout_seconds,
-                )
-                outcome = "empty" if isinstance(answer.result, Vector) and not answer.result.samples else "ok"
-            finally:
-                self.observer.rule_queried(rule=plan.rule.id, outcome=outcome)
-            return answer, range_seconds_of(plan.sketch())
+            return await self._ask(plan.promql, plan.rule.id), range_seconds_of(plan.sketch())
 
         try:
             cached = await self.cache.get(plan.promql, plan.rule.policies.cache_ttl_seconds, ask)
@@ -75,3 +66,24 @@ class Fetching:
             annotations=cached.answer.annotations,
         )
         return cached
+
+    async def fetch_use(self, plan: UsePlan, *, ttl_seconds: float) -> QueryAnswer:
+        """Return the answer to a query for the use of pods or nodes; raises an UpstreamError if it failed."""
+
+        async def ask() -> tuple[QueryAnswer, int | None]:
+            return await self._ask(plan.promql, plan.rule.id), None  # resource rules say their window themselves
+
+        return (await self.cache.get(plan.promql, ttl_seconds, ask)).answer
+
+    async def _ask(self, promql: str, rule: str) -> QueryAnswer:
+        outcome = "error"
+        try:
+            answer = await self.backend.query(
+                promql,
+                at_seconds=self.clocks.wall(),
+                deadline_seconds=self.clocks.monotonic() + self.timeout_seconds,
+            )
+            outcome = "empty" if isinstance(answer.result, Vector) and not answer.result.samples else "ok"
+        finally:
+            self.observer.rule_queried(rule=rule, outcome=outcome)
+        return answer

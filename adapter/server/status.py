@@ -83,6 +83,7 @@ TABLE: Mapping[type[errors.AdapterError], Row] = {
     errors.QueryRejected: _UNFETCHED,
     errors.PartialAnswer: _UNFETCHED,
     errors.UnusableResult: _internal(lambda error: f"unable to fetch metrics: {error}"),
+    errors.UseUnknown: _internal(str),
     errors.UnexpectedResultType: Row(code=500, reason=""),
     errors.ReferenceDefect: Row(code=500, reason=""),
     errors.ObjectsUnavailable: _UNLISTED,
