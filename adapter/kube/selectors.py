@@ -104,8 +104,8 @@ def parse_selector(text: str) -> Selector:
     return Selector(_Parser(text).requirements())
 
 
-# A hundred times the longest selector that was ever seen; more would hold up everybody else's requests.
-_CHARACTERS_AT_MOST = 65_536
+# Some hundred times the longest selector that was ever seen; more would hold up everybody else's requests.
+_CHARACTERS_AT_MOST = 131_072
 
 
 def _check_length(text: str) -> None:
