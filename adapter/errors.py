@@ -11,6 +11,7 @@
     |  |- AccessDenied            403  a caller who may not do this
     |  |- Forbidden               403  a rule does not serve this namespace
     |  |- MetricNotFound          404  no such metric, no such object, or no value for it
+    |  |- ObjectNotFound          404  no such pod or node, or no use of it
     |  |- RouteNotFound           404  no such path
     |  |- MethodNotAllowed        405
     |  |- WatchNotSupported       405
@@ -124,6 +125,16 @@ class RouteNotFound(RequestError):
 
     def __init__(self) -> None:
         super().__init__("the server could not find the requested resource")
+
+
+class ObjectNotFound(RequestError):
+    """There is no such object; `kind` is the word that the API servers use, `group` empty for the core group."""
+
+    def __init__(self, *, kind: str, name: str, group: str = "") -> None:
+        super().__init__(f'{kind}.{group} "{name}" not found' if group else f'{kind} "{name}" not found')
+        self.kind = kind
+        self.name = name
+        self.group = group
 
 
 class MethodNotAllowed(RequestError):

@@ -101,6 +101,8 @@ async def ask(path: str, session: Session) -> Asked:
         clock=runtime.clocks.monotonic,
         version=__version__,
         request_timeout_seconds=session.settings.request_timeout_seconds,
+        wall_clock=runtime.clocks.wall,
+        resources=runtime.resources,
     )
     answer = await Gateway(services).answer(read_call(_scope(path)))
     if recorder.fault is not None:

@@ -79,6 +79,7 @@ async def _serve(settings: Settings) -> int:
             audit=callers.audit,
             max_in_flight=settings.max_requests_inflight,
             wall_clock=runtime.clocks.wall,
+            resources=runtime.resources,
         )
 
         def on_tls(tls: Tls) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from adapter.errors import DeadlineExceeded, RouteNotFound, UnusableResult, UpstreamError, UseUnknown
 from adapter.kube.documents import ObjectMeta
 from adapter.kube.resource_metrics import NodeUse, PodUse
-from adapter.kube.selectors import Selector
+from adapter.kube.selectors import EVERYTHING, Selector
 from adapter.rules.resource_plan import UsePlan, plan_nodes, plan_pods
 from adapter.rules.resource_rule import ResourceRules, UseRule
 from adapter.rules.resource_values import Measured, measured, node_uses, pod_uses
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _GROUP = "metrics.k8s.io"
 # Two queries each: enough to keep a Prometheus busy, and few enough to leave connections to other requests.
-_NAMESPACES_AT_ONCE = 8
+_NAMESPACES_AT_ONCE = 4
 # More objects than this take over 10 ms, so a thread decides on them and other requests go on.
 _OBJECTS_AT_ONCE = 1000
 
@@ -104,6 +104,16 @@ class ResourceProvider:
             uses = await _decided(len(nodes), partial(node_uses, nodes, found, window_seconds=rules.window_seconds))
         self._report_age(uses)
         return uses
+
+    async def knows_pod(self, namespace: str, name: str, *, deadline_seconds: float) -> bool:
+        """Say whether there is such a pod, and it runs; raises what `pods` raises."""
+        async with until(deadline_seconds, self.clocks):
+            return any(one.name == name for one in await self.objects.running_pods(namespace, EVERYTHING))
+
+    async def knows_node(self, name: str, *, deadline_seconds: float) -> bool:
+        """Say whether there is such a node; raises what `nodes` raises."""
+        async with until(deadline_seconds, self.clocks):
+            return any(one.name == name for one in await self.objects.nodes(EVERYTHING))
 
     def _in_force(self) -> ResourceRules:
         rules = self.rules()

@@ -28,6 +28,7 @@ from adapter.runtime.objects import NoObjects, Objects
 from adapter.runtime.provider import Provider
 from adapter.runtime.relist import Relist, RelistSettings
 from adapter.runtime.reload import Reload
+from adapter.runtime.resource_provider import ResourceProvider
 from adapter.runtime.rule_files import RuleFiles, Rules, read_rules
 from adapter.runtime.telemetry import Telemetry
 from adapter.runtime.watch.ports import Timing
@@ -38,6 +39,7 @@ class Runtime:
     """Everything that lives as long as the adapter."""
 
     provider: Provider
+    resources: ResourceProvider
     relist: Relist
     backend: Backend
     objects: Objects
@@ -152,6 +154,15 @@ async def open_runtime(
         query_timeout_seconds=rules.choice.options.timeout_seconds,
         answered=demand.note,
     )
+    resources = ResourceProvider(
+        rules=lambda: relist.rulebook.resource_rules,
+        objects=objects,
+        backend=backend,
+        cache=cache,
+        clocks=clocks,
+        observer=telemetry,
+        query_timeout_seconds=rules.choice.options.timeout_seconds,
+    )
     reload = Reload(
         rules=rules,
         files=files,
@@ -176,6 +187,7 @@ async def open_runtime(
     try:
         yield Runtime(
             provider=provider,
+            resources=resources,
             relist=relist,
             backend=backend,
             objects=objects,

@@ -17,11 +17,20 @@ from adapter.server.negotiation import AS_IT_IS, COMPACT, Conversion, encode, ne
 
 CUSTOM = "custom.metrics.k8s.io"
 EXTERNAL = "external.metrics.k8s.io"
+RESOURCE = "metrics.k8s.io"
 
 # The first one is the preferred one. prometheus-adapter hides v1beta2 here although it serves it.
-VERSIONS: Mapping[str, tuple[str, ...]] = {CUSTOM: ("v1beta2", "v1beta1"), EXTERNAL: ("v1beta1",)}
+VERSIONS: Mapping[str, tuple[str, ...]] = {
+    CUSTOM: ("v1beta2", "v1beta1"),
+    EXTERNAL: ("v1beta1",),
+    RESOURCE: ("v1beta1", "v1"),
+}
 
 _VERBS = ("get",)
+_RESOURCES = (
+    ResourceEntry(name="nodes", namespaced=False, kind="NodeMetrics", verbs=("get", "list")),
+    ResourceEntry(name="pods", namespaced=True, kind="PodMetrics", verbs=("get", "list")),
+)
 
 
 class InstalledGroups(Protocol):
@@ -31,6 +40,8 @@ class InstalledGroups(Protocol):
     def custom(self) -> bool: ...  # noqa: D102 - the class says it
     @property
     def external(self) -> bool: ...  # noqa: D102 - the class says it
+    @property
+    def resource(self) -> bool: ...  # noqa: D102 - the class says it
 
 
 class Listed(Protocol):
@@ -60,7 +71,8 @@ class Discovery:
     def installed(self) -> tuple[str, ...]:
         """Return the groups that are served, in order."""
         groups = self._provider.groups
-        return tuple(name for name, is_there in ((CUSTOM, groups.custom), (EXTERNAL, groups.external)) if is_there)
+        found = {CUSTOM: groups.custom, EXTERNAL: groups.external, RESOURCE: groups.resource}
+        return tuple(name for name, is_there in found.items() if is_there)
 
     def versions(self) -> Sequence[tuple[str, str]]:
         """Return the versions of the groups that are served, each as (group, version)."""
@@ -96,7 +108,8 @@ class Discovery:
         return await produce(document, form, items=len(document["resources"]))
 
     def _aggregated(self) -> Groups:
-        return {group: dict.fromkeys(VERSIONS[group], ()) for group in self.installed()}
+        listed = {RESOURCE: _RESOURCES}
+        return {group: dict.fromkeys(VERSIONS[group], listed.get(group, ())) for group in self.installed()}
 
     def _bodies(self) -> Mapping[str, bytes]:
         catalog, encoded = self._provider.catalog, self._encoded
@@ -114,7 +127,11 @@ def _is_aggregated(conversion: Conversion) -> bool:
 
 
 def _encode_all(catalog: Catalog) -> Mapping[str, bytes]:
-    entries = {CUSTOM: list(_custom_entries(catalog)), EXTERNAL: list(_external_entries(catalog))}
+    entries = {
+        CUSTOM: list(_custom_entries(catalog)),
+        EXTERNAL: list(_external_entries(catalog)),
+        RESOURCE: list(_RESOURCES),
+    }
     return {
         f"{group}/{version}": encode(api_resource_list(f"{group}/{version}", entries[group]))
         for group, versions in VERSIONS.items()

@@ -18,13 +18,14 @@ from starlette.types import Receive, Scope, Send
 from adapter.errors import AdapterError, MethodNotAllowed, RouteNotFound, UpstreamError
 from adapter.server.calls import Answer, Call, read_call, send_answer
 from adapter.server.compression import compressed
-from adapter.server.discovery import CUSTOM, Discovery, Listed, check_version
+from adapter.server.discovery import CUSTOM, EXTERNAL, RESOURCE, Discovery, Listed, check_version
 from adapter.server.door import Access, AuditLines, Door
 from adapter.server.list_options import deadline_seconds
 from adapter.server.metric_apis import MetricApis, MetricProvider, has_custom_route, has_external_route
 from adapter.server.negotiation import OF_DISCOVERY, OF_VALUES, OF_VERSION, check_producible, error_form, respond
 from adapter.server.openapi import OpenApi
 from adapter.server.operations import HealthChecks, Operations, Shutdown
+from adapter.server.resource_apis import ResourceApis, ResourceProvider, target_of
 from adapter.server.status import status_of
 
 _log = logging.getLogger("adapter.server")
@@ -61,7 +62,8 @@ class Services:
     access: Access | None = None  # none lets everybody in; the listener is on loopback then
     audit: AuditLines | None = None
     max_in_flight: int = 0  # requests at a time, 0 for any number
-    wall_clock: Callable[[], float] = time.time  # seconds since 1970, for the audit log
+    wall_clock: Callable[[], float] = time.time  # seconds since 1970
+    resources: ResourceProvider | None = None  # who answers metrics.k8s.io, where resource rules install it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,14 @@ class Gateway:
         self._services = services
         self._discovery = Discovery(services.provider)
         self._metrics = MetricApis(services.provider, clock=services.clock, grace_seconds=services.grace_seconds)
+        self._resources: ResourceApis | None = None
+        if services.resources is not None:
+            self._resources = ResourceApis(
+                services.resources,
+                clock=services.clock,
+                wall_clock=services.wall_clock,
+                grace_seconds=services.grace_seconds,
+            )
         self._operations = Operations(
             health=services.health,
             shutdown=services.shutdown,
@@ -169,11 +179,25 @@ class Gateway:
         check_version(group, version)
         if not parts:
             return _from_memory(lambda: self._discovery.resource_list(call, group, version))
+        return self._value_route(call, group, version, parts)
+
+    def _value_route(self, call: Call, group: str, version: str, parts: Sequence[str]) -> Route:
+        if group == RESOURCE:
+            return self._resource_route(call, version, parts)
         if group == CUSTOM and has_custom_route(parts):
             return _of_values(lambda seconds: self._metrics.custom(call, version, parts, seconds))
-        if group != CUSTOM and has_external_route(parts):
+        if group == EXTERNAL and has_external_route(parts):
             return _of_values(lambda seconds: self._metrics.external(call, parts, seconds))
         raise RouteNotFound
+
+    def _resource_route(self, call: Call, version: str, parts: Sequence[str]) -> Route:
+        target, resources = target_of(parts), self._resources
+        if target is None or resources is None:
+            raise RouteNotFound
+        return Route(
+            handler=lambda seconds: resources.answer(call, version, target, seconds),
+            produces=OF_DISCOVERY if target.name else OF_VALUES,
+        )
 
     def _web_service(self, path: str, call: Call) -> Route | None:
         if path == "/apis":

@@ -37,6 +37,11 @@ def _forbidden_option(error: errors.ForbiddenOption) -> Details:
     return {"group": "meta.k8s.io", "kind": "ListOptions", "causes": [cause]}
 
 
+def _absent(error: errors.ObjectNotFound) -> Details:
+    facts = {"name": error.name, "group": error.group, "kind": error.kind}
+    return {name: value for name, value in facts.items() if value}
+
+
 def _watched(error: errors.WatchNotSupported) -> Details:
     return {"group": error.group, "kind": error.kind}
 
@@ -75,6 +80,7 @@ TABLE: Mapping[type[errors.AdapterError], Row] = {
     errors.AccessDenied: Row(code=403, reason="Forbidden", details=_denied),
     errors.Forbidden: Row(code=403, reason="Forbidden"),
     errors.MetricNotFound: Row(code=404, reason="NotFound"),
+    errors.ObjectNotFound: Row(code=404, reason="NotFound", details=_absent),
     errors.RouteNotFound: Row(code=404, reason="NotFound", details=_empty),
     errors.MethodNotAllowed: Row(code=405, reason="MethodNotAllowed", details=_empty),
     errors.WatchNotSupported: Row(code=405, reason="MethodNotAllowed", details=_watched),
