@@ -177,7 +177,7 @@ async def test_the_same_question_is_asked_once(tmp_path: Path) -> None:
 
 
 async def test_cpu_and_memory_of_several_namespaces_are_asked_at_the_same_time(tmp_path: Path) -> None:
-    """Nobody waits for one query after the other; however many namespaces there are, sixteen are under way at most."""
+    """Nobody waits for one query after the other; however many namespaces there are, eight are under way at most."""
     rig = Rig(tmp_path)
     await rig.pods("ns")
     assert rig.backend.most_under_way == 2
@@ -189,7 +189,7 @@ async def test_cpu_and_memory_of_several_namespaces_are_asked_at_the_same_time(t
         many.says(f'{{namespace="{one.namespace}",pod="a"}}', "pod=a")
 
     assert len(await many.pods()) == 100
-    assert many.backend.most_under_way == 16
+    assert many.backend.most_under_way == 8
 
 
 async def test_thousands_of_pods_are_told_like_a_few(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ async def test_the_first_failure_ends_the_request(tmp_path: Path) -> None:
     with pytest.raises(UseUnknown, match="of the pods of namespace ns"):
         await rig.pods()
 
-    assert len(rig.backend.queries()) <= 32
+    assert len(rig.backend.queries()) <= 16
 
 
 async def test_a_query_that_hangs_ends_with_the_deadline(tmp_path: Path) -> None:
