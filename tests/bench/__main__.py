@@ -16,10 +16,11 @@ from rich.console import Console
 from rig.find_prometheus import NOT_FOUND, PrometheusMissingError, find_prometheus
 from rig.processes import scratch_folder
 
+from bench.lists import lists_table
 from bench.relists import WrongFigureError, relist_table
 from bench.requests import request_tables
 
-_PARTS = ("requests", "relist")
+_PARTS = ("requests", "lists", "relist")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -57,6 +58,9 @@ def _run(console: Console, parts: Sequence[str], *, quick: bool, series: int | N
         if "requests" in parts:
             requests, seconds = (100, 0.5) if quick else (500, 2.0)
             _print(request_tables(binaries, home, rounds=rounds, requests=requests, seconds=seconds, say=say))
+        if "lists" in parts:
+            rounds_of_lists, requests = (1, 5) if quick else (3, 20)
+            _print(lists_table(binaries, home, rounds=rounds_of_lists, requests=requests, say=say))
         if "relist" in parts:
             size = series or (20_000 if quick else 100_000)
             _print(relist_table(binaries, home, series=size, rounds=rounds, relists=3 if quick else 4, say=say))
