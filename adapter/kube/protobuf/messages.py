@@ -156,12 +156,12 @@ MESSAGES: Final[Mapping[tuple[str, str], Message]] = {
             ("NodeMetricsList", _list_of(_NODE_METRICS)),
         )
     },
-    **{
-        (f"meta.k8s.io/{version}", kind): shape
-        for version in ("v1", "v1beta1")
-        for kind, shape in (
-            ("PartialObjectMetadata", _PARTIAL_OBJECT),
-            ("PartialObjectMetadataList", _list_of(_PARTIAL_OBJECT)),
-        )
-    },
+    ("meta.k8s.io/v1", "PartialObjectMetadata"): _PARTIAL_OBJECT,
+    ("meta.k8s.io/v1", "PartialObjectMetadataList"): _list_of(_PARTIAL_OBJECT),
+    ("meta.k8s.io/v1beta1", "PartialObjectMetadata"): _PARTIAL_OBJECT,
+    # The older version of this list had no metadata at first, which therefore come behind the items.
+    ("meta.k8s.io/v1beta1", "PartialObjectMetadataList"): (
+        repeated(1, "items", _PARTIAL_OBJECT),
+        embedded(2, "metadata", _LIST_META),
+    ),
 }
