@@ -150,20 +150,16 @@ def respond(document: Mapping[str, Any], form: Form = COMPACT, *, status: int = 
     return Answer(status=status, body=body, content_type=media_type)
 
 
-async def produce(
-    document: Mapping[str, Any], form: Form, *, items: int, convert: Callable[[Any], Mapping[str, Any]] | None = None
-) -> Answer:
-    """Return a document of so many items as an answer, written on a thread if that takes long: the loop goes on.
+async def produce(document: Mapping[str, Any], form: Form, *, items: int) -> Answer:
+    """Return a document of so many items as an answer, written on a thread if that takes long: the loop goes on."""
+    return await make(lambda: document, form, items=items)
 
-    `convert` makes another document of it before.
-    """
 
-    def made() -> Answer:
-        return respond(convert(document) if convert else document, form)
-
+async def make(document: Callable[[], Mapping[str, Any]], form: Form, *, items: int) -> Answer:
+    """Return as `produce` does a document that is yet to be made, which happens on the same thread."""
     if items * (_YAML_COST if form.media_type == YAML else 1) < _ITEMS_AT_ONCE:
-        return made()
-    return await asyncio.to_thread(made)
+        return respond(document(), form)
+    return await asyncio.to_thread(lambda: respond(document(), form))
 
 
 def encode(document: Mapping[str, object], *, indented: bool = False) -> bytes:

@@ -23,7 +23,7 @@ from adapter.kube.table import GROUP as META_GROUP
 from adapter.kube.table import INCLUDED, MetaVersion, partial_object, partial_object_list, table
 from adapter.server.calls import Answer, Call
 from adapter.server.list_options import check_listable, read_list_options
-from adapter.server.negotiation import AS_IT_IS, MEDIA_TYPES, Conversion, Form, negotiate, produce
+from adapter.server.negotiation import AS_IT_IS, MEDIA_TYPES, Conversion, Form, make, negotiate
 
 _VERSIONS: Mapping[str, ResourceVersion] = {"v1beta1": "v1beta1", "v1": "v1"}
 _META_VERSIONS: Mapping[str, MetaVersion] = {"v1": "v1", "v1beta1": "v1beta1"}
@@ -63,6 +63,14 @@ class Target:
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is answered: how its document is made, and how much there is to write in it."""
+
+    document: Callable[[], Document]
+    items: int = 1
+
+
 def target_of(parts: Sequence[str]) -> Target | None:
     """Return what the parts of a path below the version name, None if that is no route."""
     match parts:
@@ -99,41 +107,48 @@ class ResourceApis:
         form = negotiate(call, convertible=_is_offered)
         if any(mark in text for text in (target.namespace, target.name) for mark in _UNREADABLE):
             raise InvalidPath
-        one = self._one if target.name else self._list
-        document, items = await one(call, _VERSIONS[version], target, seconds)
-        return await produce(document, form, items=items, convert=_converter(form, call, document))
+        convert = _converter(form, call, is_list=not target.name)  # refuses before anybody is asked
+        named = _VERSIONS[version]
+        work = self._one(named, target, seconds) if target.name else self._list(call, named, target, seconds)
+        told = await self._within(seconds, work)
+        return await make(lambda: convert(told.document()), form, items=told.items)
 
-    async def _one(self, _call: Call, version: ResourceVersion, target: Target, seconds: float) -> tuple[Document, int]:
+    async def _one(self, version: ResourceVersion, target: Target, seconds: float) -> Told:
         deadline = self._clock() + seconds
         if target.resource == "nodes":
-            nodes = await self._within(
-                seconds, self._provider.nodes(EVERYTHING, name=target.name, deadline_seconds=deadline)
-            )
+            nodes = await self._provider.nodes(EVERYTHING, name=target.name, deadline_seconds=deadline)
             if nodes:
-                return node_metrics(version, nodes[0], now_seconds=self._wall_clock()), 1
-            known = self._provider.knows_node(target.name, deadline_seconds=deadline)
-            raise _missing(target, is_known=await self._within(seconds, known))
-        pods = self._provider.pods(target.namespace, EVERYTHING, name=target.name, deadline_seconds=deadline)
-        found = await self._within(seconds, pods)
-        if found:
-            return pod_metrics(version, found[0], now_seconds=self._wall_clock()), 1
-        known = self._provider.knows_pod(target.namespace, target.name, deadline_seconds=deadline)
-        raise _missing(target, is_known=await self._within(seconds, known))
+                return Told(document=lambda: node_metrics(version, nodes[0], now_seconds=self._wall_clock()))
+            is_known = await self._provider.knows_node(target.name, deadline_seconds=deadline)
+            raise _missing(target, is_known=is_known)
+        namespace, name = target.namespace, target.name
+        pods = await self._provider.pods(namespace, EVERYTHING, name=name, deadline_seconds=deadline)
+        if pods:
+            return Told(document=lambda: pod_metrics(version, pods[0], now_seconds=self._wall_clock()))
+        raise _missing(target, is_known=await self._provider.knows_pod(namespace, name, deadline_seconds=deadline))
 
-    async def _list(self, call: Call, version: ResourceVersion, target: Target, seconds: float) -> tuple[Document, int]:
+    async def _list(self, call: Call, version: ResourceVersion, target: Target, seconds: float) -> Told:
         options = read_list_options(call.parameters)
         check_listable(options, kind=target.resource, group=GROUP)
-        fields = options.field_selector
+        fields, labels = options.field_selector, options.label_selector
         check_known_fields(fields)
         deadline = self._clock() + seconds
         name = fields.requires_exact("metadata.name") or ""
         if target.resource == "nodes":
-            nodes = self._provider.nodes(options.label_selector, name=name, deadline_seconds=deadline)
-            shown = _selected(await self._within(seconds, nodes), fields, lambda _use: "")
-            return node_metrics_list(version, shown, now_seconds=self._wall_clock()), len(shown)
-        pods = self._provider.pods(target.namespace, options.label_selector, name=name, deadline_seconds=deadline)
-        found = _selected(await self._within(seconds, pods), fields, lambda use: use.namespace)
-        return pod_metrics_list(version, found, now_seconds=self._wall_clock()), len(found)
+            found = await self._provider.nodes(labels, name=name, deadline_seconds=deadline)
+            nodes = _selected(found, fields, lambda _use: "")
+            return Told(
+                document=lambda: node_metrics_list(version, nodes, now_seconds=self._wall_clock()),
+                items=len(nodes),
+            )
+        # A namespace that is not wanted is not asked about: it may be the one that cannot be told.
+        namespace = target.namespace or fields.requires_exact("metadata.namespace") or ""
+        told = await self._provider.pods(namespace, labels, name=name, deadline_seconds=deadline)
+        pods = _selected(told, fields, lambda use: use.namespace)
+        return Told(
+            document=lambda: pod_metrics_list(version, pods, now_seconds=self._wall_clock()),
+            items=sum(1 + len(pod.containers) for pod in pods),
+        )
 
     async def _within(self, seconds: float, work: Awaitable[_Found]) -> _Found:
         """Await work that has a deadline of its own, and leave it a little after that: nothing may hang."""
@@ -176,8 +191,8 @@ def _is_offered(conversion: Conversion) -> bool:
     return conversion.as_ in _CONVERSIONS and conversion.group == META_GROUP and conversion.version in _META_VERSIONS
 
 
-def _converter(form: Form, call: Call, document: Document) -> Callable[[Document], Document]:
-    """Return what makes the form that was asked for; raises what is wrong with it at once.
+def _converter(form: Form, call: Call, *, is_list: bool) -> Callable[[Document], Document]:
+    """Return what makes the form that was asked for.
 
     Raises:
         NotAcceptable: metadata of a list was asked of one object, or the other way round.
@@ -187,7 +202,6 @@ def _converter(form: Form, call: Call, document: Document) -> Callable[[Document
     if conversion == AS_IT_IS:
         return lambda whole: whole
     version = _META_VERSIONS[conversion.version]
-    is_list = "items" in document
     match conversion.as_:
         case "Table":
             include = call.parameters.get("includeObject") or "Metadata"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 import pytest
+import yaml
 from server_fakes import NOW, Ask, FakeProvider, Groups
 
 from adapter.errors import PrometheusUnavailable, UpstreamError, UseUnknown
@@ -59,16 +61,20 @@ class FakeResources:
     """Answers with three pods and a node, and remembers what it was asked."""
 
     asked: list[tuple[str, ...]] = field(default_factory=list)
+    use: Sequence[PodUse] = PODS
     error: UpstreamError | None = None
+    before: Callable[[], Awaitable[object]] | None = None
 
     async def pods(
         self, namespace: str, selector: Selector, *, name: str = "", deadline_seconds: float
     ) -> Sequence[PodUse]:
         self.asked.append(("pods", namespace, str(selector), name))
         assert NOW < deadline_seconds <= NOW + 9.0
+        if self.before:
+            await self.before()
         if self.error:
             raise self.error
-        return tuple(one for one in PODS if namespace in ("", one.namespace) and name in ("", one.name))
+        return tuple(one for one in self.use if namespace in ("", one.namespace) and name in ("", one.name))
 
     async def nodes(self, selector: Selector, *, name: str = "", deadline_seconds: float) -> Sequence[NodeUse]:
         self.asked.append(("nodes", str(selector), name))
@@ -144,7 +150,11 @@ LISTS = [
         ["shop/web-0", "shop/web-1"],
         ("pods", "shop", "app=web", ""),
     ),
-    ("pods?fieldSelector=metadata.namespace%3Dzoo", ["zoo/web-0"], ("pods", "", "", "")),
+    ("pods?fieldSelector=metadata.namespace%3Dzoo", ["zoo/web-0"], ("pods", "zoo", "", "")),
+    ("namespaces/shop/pods?fieldSelector=metadata.namespace%3Dzoo", [], ("pods", "shop", "", "")),
+    ("pods?fieldSelector=metadata.name%3D", [], ("pods", "", "", "")),
+    ("nodes?fieldSelector=metadata.namespace%3Dzoo", [], ("nodes", "", "")),
+    ("pods?limit=1&continue=x&resourceVersion=0", ["shop/web-0", "shop/web-1", "zoo/web-0"], ("pods", "", "", "")),
     (
         "pods?fieldSelector=metadata.namespace%21%3Dzoo%2Cmetadata.name%3Dweb-0",
         ["shop/web-0"],
@@ -158,7 +168,10 @@ LISTS = [
 
 @pytest.mark.parametrize(("path", "found", "asked"), LISTS)
 async def test_lists(ask: Ask, resources: FakeResources, path: str, found: list[str], asked: tuple[str, ...]) -> None:
-    """A label selector is for the provider, a field selector picks among what it answers, a limit does nothing."""
+    """A label selector is for the provider, a field selector picks among what it answers, a limit does nothing.
+
+    Of a field selector the provider is told what it asks for exactly: other namespaces may be those that fail.
+    """
     answer = await ask(f"{API}/{path}")
 
     items = [one["metadata"] for one in answer.json()["items"]]
@@ -200,6 +213,14 @@ REFUSED = [
         '"status.phase" is not a known field selector: only "metadata.name", "metadata.namespace"',
     ),
     ("pods?watch=true", 405, 'watch is not supported on resources of kind "pods.metrics.k8s.io"'),
+    ("pods?watch", 405, 'watch is not supported on resources of kind "pods.metrics.k8s.io"'),
+    ("pods?limit=abc", 400, 'strconv.ParseInt: parsing "abc": invalid syntax'),
+    (
+        "nodes?sendInitialEvents=false",
+        422,
+        'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list',
+    ),
+    ("watch/pods", 404, "the server could not find the requested resource"),
     ("nodes?watch=1", 405, 'watch is not supported on resources of kind "nodes.metrics.k8s.io"'),
     ("namespaces/shop/nodes", 404, "the server could not find the requested resource"),
     ("namespaces/shop/pods/web-0/log", 404, "the server could not find the requested resource"),
@@ -214,6 +235,27 @@ async def test_what_is_refused(ask: Ask, path: str, status: int, message: str) -
     """Selectors, watches and paths that mean nothing get Kubernetes' words."""
     answer = await ask(f"{API}/{path}")
     assert (answer.status_code, answer.json()["message"]) == (status, message)
+
+
+async def test_only_lists_have_list_options(ask: Ask) -> None:
+    """What asks for one object reads none of them."""
+    assert (await ask(f"{API}/nodes/node-1?watch=true&limit=abc&labelSelector=%28")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["nodes", "nodes/node-1", "namespaces/shop/pods/web-0"])
+@pytest.mark.parametrize("method", ["POST", "HEAD", "DELETE"])
+async def test_only_get_is_allowed(ask: Ask, path: str, method: str) -> None:
+    """Use can be read and nothing else."""
+    assert (await ask(f"{API}/{path}", method)).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["pods", "namespaces/shop/pods/web-0"])
+async def test_a_hanging_provider_is_given_up(ask: Ask, resources: FakeResources, path: str) -> None:
+    """Who does not keep the deadline is not waited for."""
+    resources.before = asyncio.Event().wait
+
+    answer = await ask(f"{API}/{path}?timeout=1ms", grace_seconds=0.0)
+    assert (answer.status_code, answer.json()["reason"]) == (504, "Timeout")
 
 
 FAILED: list[tuple[UpstreamError, str]] = [
@@ -254,6 +296,29 @@ async def test_a_table_of_pods(ask: Ask) -> None:
     shown = found["rows"][1]["object"]
     assert (shown["kind"], shown["apiVersion"]) == ("PartialObjectMetadata", "meta.k8s.io/v1")
     assert shown["metadata"]["labels"] == {"app": "web"}
+
+
+@pytest.mark.parametrize("accept", [JSON, TABLE, "application/yaml"])
+async def test_a_long_list_is_whole(ask: Ask, resources: FakeResources, accept: str) -> None:
+    """What takes long to write is written aside, and is the same."""
+    resources.use = [pod("shop", f"web-{number:04d}") for number in range(600)]
+
+    told = yaml.load((await ask(f"{API}/pods", Accept=accept)).content, Loader=yaml.CSafeLoader)
+    found = told.get("items") or [row["object"] for row in told["rows"]]
+    assert [one["metadata"]["name"] for one in found] == [one.name for one in resources.use]
+
+
+async def test_a_table_of_one_pod(ask: Ask) -> None:
+    """`kubectl get podmetrics web-0` prints a table of one row."""
+    answer = await ask(f"{API}/namespaces/shop/pods/web-0", Accept=KUBECTL)
+    assert [row["cells"] for row in answer.json()["rows"]] == [["web-0", "2", "14680576", "1m0s"]]
+
+
+async def test_an_error_for_who_prints_tables(ask: Ask) -> None:
+    """An error is no table: kubectl takes it as plain JSON, and who takes tables only gets it for people."""
+    body = (await ask(f"{API}/nodes/nobody", Accept=KUBECTL)).text
+    assert body.startswith('{"kind":"Status","apiVersion":"v1",')
+    assert (await ask(f"{API}/nodes/nobody", Accept=TABLE)).text.startswith('{\n  "kind": "Status",')
 
 
 async def test_an_empty_table(ask: Ask) -> None:
@@ -314,7 +379,40 @@ async def test_other_forms(ask: Ask, accept: str, path: str, what: str) -> None:
     assert f"{found['kind']} {found['apiVersion']}" == what
 
 
+@pytest.mark.parametrize("path", ["pods", "nodes/node-1"])
+async def test_metadata_as_protobuf(ask: Ask, path: str) -> None:
+    """What the clients of metadata ask for: of a list its list."""
+    kind = "PartialObjectMetadata" if "/" in path else "PartialObjectMetadataList"
+    accept = ",".join(f"{form};as={kind};g=meta.k8s.io;v=v1" for form in ("application/vnd.kubernetes.protobuf", JSON))
+    answer = await ask(f"{API}/{path}", Accept=f"{accept},{JSON}")
+
+    assert answer.headers["content-type"] == "application/vnd.kubernetes.protobuf"
+    assert f"\x0a\x0emeta.k8s.io/v1\x12{chr(len(kind))}{kind}".encode() in answer.content
+
+
+async def test_a_table_as_yaml(ask: Ask) -> None:
+    """A Table has a form as YAML too, and none as protobuf."""
+    answer = await ask(f"{API}/nodes", Accept=TABLE.replace(JSON, "application/yaml"))
+    assert answer.headers["content-type"] == "application/yaml"
+    assert yaml.safe_load(answer.content)["rows"][0]["cells"] == ["node-1", "2500m", "2Gi", "10s"]
+
+
+@pytest.mark.parametrize(
+    ("path", "streams"), [("pods", True), ("namespaces/shop/pods", True), ("nodes/node-1", False), ("", False)]
+)
+async def test_media_types_that_are_listed(ask: Ask, path: str, *, streams: bool) -> None:
+    """A refusal lists what there is: streams, too, for a list, as the API machinery says of every list."""
+    answer = await ask(f"{API}/{path}", Accept="application/cbor")
+    listed = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    if streams:
+        listed += ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
+    told = f"406: Not Acceptable\n\nAvailable representations: {listed}"
+    assert (answer.status_code, answer.json()["message"]) == (406, told)
+
+
 UNACCEPTABLE = [
+    (f"application/vnd.kubernetes.protobuf;{TABLE.partition(';')[2]}", "pods"),
+    (TABLE, ""),
     (f"{JSON};as=PartialObjectMetadata;v=v1;g=meta.k8s.io", "pods"),
     (f"{JSON};as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", "nodes/node-1"),
     (f"{JSON};as=Table;v=v9;g=meta.k8s.io", "pods"),
@@ -322,9 +420,10 @@ UNACCEPTABLE = [
 
 
 @pytest.mark.parametrize(("accept", "path"), UNACCEPTABLE)
-async def test_forms_that_are_not_to_be_had(ask: Ask, accept: str, path: str) -> None:
-    """Who takes nothing else gets 406."""
+async def test_forms_that_are_not_to_be_had(ask: Ask, resources: FakeResources, accept: str, path: str) -> None:
+    """Who takes nothing else gets 406, before anybody is asked."""
     assert (await ask(f"{API}/{path}", Accept=accept)).status_code == 406
+    assert resources.asked == []
 
 
 async def test_protobuf(ask: Ask) -> None:
