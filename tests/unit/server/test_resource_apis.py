@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -481,3 +482,34 @@ async def test_without_resource_rules_there_is_no_such_group(ask: Ask, provider:
 async def test_names_that_are_none(ask: Ask, name: str) -> None:
     """What is no text is an error of the caller."""
     assert (await ask(f"{API}/namespaces/shop/pods/{name}")).status_code in {400, 404}
+
+
+# ---- OpenAPI
+
+
+def undescribed(value: object, schema: Mapping[str, Any], schemas: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Yield where a document has what its schema does not describe, or lacks what the schema requires."""
+    while "$ref" in schema or "allOf" in schema:
+        (schema,) = schema.get("allOf") or [schemas[schema["$ref"].rpartition("/")[2]]]
+    if isinstance(value, dict):
+        known: Mapping[str, Any] = schema.get("properties") or dict.fromkeys(value, schema["additionalProperties"])
+        yield from (f"{path}.{key}" for key in value.keys() - known.keys())
+        yield from (f"{path}.{key} is required" for key in schema.get("required", ()) if key not in value)
+        for key in value.keys() & known.keys():
+            yield from undescribed(value[key], known[key], schemas, f"{path}.{key}")
+    elif isinstance(value, list):
+        for one in value:
+            yield from undescribed(one, schema["items"], schemas, f"{path}[]")
+    elif not ("oneOf" in schema or schema.get("type") == "string"):
+        yield path
+
+
+@pytest.mark.parametrize("version", ["v1beta1", "v1"])
+@pytest.mark.parametrize("path", ["pods", "nodes", "namespaces/shop/pods/web-0", "nodes/node-1"])
+async def test_openapi_describes_the_documents(ask: Ask, path: str, version: str) -> None:
+    """What `kubectl explain` says of a document is what it has."""
+    schemas = (await ask(f"/openapi/v3/apis/metrics.k8s.io/{version}")).json()["components"]["schemas"]
+    document = (await ask(f"/apis/metrics.k8s.io/{version}/{path}")).json()
+
+    (schema,) = (schema for name, schema in schemas.items() if name.endswith(f".{version}.{document['kind']}"))
+    assert list(undescribed(document, schema, schemas)) == []
