@@ -13,6 +13,7 @@ from rig.find_prometheus import PrometheusMissingError, find_prometheus
 from e2e.rig.cluster import Cluster
 from e2e.rig.control_plane import ControlPlane
 from e2e.rig.programs import NOT_FOUND, ProgramMissingError, Programs, find_programs
+from e2e.rig.stage import Stage, open_stage
 
 MakeReport = Generator[None, pytest.TestReport, pytest.TestReport]
 
@@ -60,6 +61,16 @@ def plane(
 def cluster(plane: ControlPlane) -> Cluster:
     """The control plane as its admin uses it."""
     return Cluster(plane)
+
+
+@pytest.fixture(scope="module")
+def stage(
+    cluster: Cluster, prometheus_binaries: Path, tmp_path_factory: pytest.TempPathFactory, logs: dict[str, Path]
+) -> Iterator[Stage]:
+    """The adapter behind the cluster, with a Prometheus of its own; the tests of a module share it."""
+    folder = tmp_path_factory.mktemp("stage")
+    with open_stage(cluster, folder, prometheus_binaries=prometheus_binaries, logs=logs) as stage:
+        yield stage
 
 
 @pytest.fixture(autouse=True)
