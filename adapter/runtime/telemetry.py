@@ -35,6 +35,7 @@ _FRESHNESS: Final = tuple(accumulate([1.364] * 19, mul, initial=1.0))
 _STATES: Final = ("closed", "open", "half-open")
 _WATCH_STATES: Final = ("syncing", "live", "broken", "listing")
 _GROUPS: Final = frozenset({"custom.metrics.k8s.io", "external.metrics.k8s.io", "metrics.k8s.io"})
+_VERBS: Final = frozenset({"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"})
 _UNANSWERED: Final = frozenset({"timeout", "connection", "cancelled"})
 
 
@@ -176,7 +177,11 @@ METRICS: Final[tuple[OwnMetric, ...]] = (
     _gauge("tidegauge_objects", (), "Objects whose names and labels are known."),
     _counter("tidegauge_objects_reloads_total", ("result",), "How often the objects were read: ok, or failed."),
     # ---- what is asked of the adapter
-    _counter("tidegauge_requests_total", ("group", "code"), "Requests for metrics by API group and HTTP status."),
+    _counter(
+        "tidegauge_requests_total",
+        ("group", "verb", "code"),
+        "Requests for metrics by API group, verb (get, list, watch, create, ..., or other) and HTTP status.",
+    ),
     _histogram("tidegauge_request_duration_seconds", ("group",), "How long requests for metrics took.", _SECONDS),
     _histogram(
         "metrics_apiserver_metric_freshness_seconds",
@@ -489,10 +494,11 @@ class Telemetry:
 
     # ---- requests
 
-    def request_served(self, *, group: str, code: int, seconds: float) -> None:
-        """Note a request for metrics of an API group, its HTTP status, and how long it took."""
+    def request_served(self, *, group: str, verb: str, code: int, seconds: float) -> None:
+        """Note a request for metrics of an API group, its verb and HTTP status, and how long it took."""
         known = group if group in _GROUPS else "other"
-        self._counters["tidegauge_requests_total"].labels(known, str(code)).inc()
+        verb = verb if verb in _VERBS else "other"
+        self._counters["tidegauge_requests_total"].labels(known, verb, str(code)).inc()
         self._histograms["tidegauge_request_duration_seconds"].labels(known).observe(seconds)
 
     def value_served(self, *, group: str, age_seconds: float) -> None:

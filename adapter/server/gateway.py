@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
 
 from adapter.errors import AdapterError, MethodNotAllowed, RouteNotFound, UpstreamError
+from adapter.server.auth import attributes_of
 from adapter.server.calls import Answer, Call, read_call, send_answer
 from adapter.server.compression import compressed
 from adapter.server.discovery import CUSTOM, EXTERNAL, RESOURCE, Discovery, Listed, check_version
@@ -32,6 +34,7 @@ _log = logging.getLogger("adapter.server")
 
 # Of a path in the log: the names of Kubernetes and of metrics are shorter, and what is longer is nobody's metric.
 _LOGGED_CHARACTERS = 1024
+_NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Provider(MetricProvider, Listed, Protocol):
@@ -41,8 +44,8 @@ class Provider(MetricProvider, Listed, Protocol):
 class RequestObserver(Protocol):
     """What the server reports."""
 
-    def request_served(self, *, group: str, code: int, seconds: float) -> None:
-        """Note a request to an API group, its HTTP status, and how long it took."""
+    def request_served(self, *, group: str, verb: str, code: int, seconds: float) -> None:
+        """Note a request to an API group, its verb as access reviews name it, its status, and how long it took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +130,8 @@ class Gateway:
     def _report(self, call: Call, answer: Answer, seconds: float) -> None:
         if self._services.observer is not None and call.path.startswith("/apis/"):
             group = call.path.split("/", 3)[2]
-            self._services.observer.request_served(group=group, code=answer.status, seconds=seconds)
+            verb = attributes_of(call.method, call.path, _NO_PARAMETERS).verb
+            self._services.observer.request_served(group=group, verb=verb, code=answer.status, seconds=seconds)
 
     async def answer(self, call: Call) -> Answer:
         """Return the answer to a call that came without HTTP, from somebody who need not be let in."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -33,11 +34,14 @@ class Authority:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         self.pem = builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, name: str, *, password: bytes = b"") -> Pair:
-        """Return a certificate for a DNS name and the loopback address; with a password its key is encrypted."""
+    def issue(self, name: str, *, password: bytes = b"", organizations: Sequence[str] = ()) -> Pair:
+        """Return a certificate for a DNS name and the loopback address; with a password its key is encrypted.
+
+        To Kubernetes the name is that of a user, and the organizations are the user's groups.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        builder = _builder(_named(name), self._name, key)
+        builder = _builder(_named(name, *organizations), self._name, key)
         certificate = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         encryption: serialization.KeySerializationEncryption = (
             serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
@@ -48,8 +52,9 @@ class Authority:
         )
 
 
-def _named(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+def _named(name: str, *organizations: str) -> x509.Name:
+    groups = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, one) for one in organizations]
+    return x509.Name([*groups, x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:

@@ -53,8 +53,8 @@ def reporting() -> Telemetry:
     telemetry.policy_applied(rule="rules[0]", what="duplicates")
     telemetry.objects_read(ok=True, objects=9)
     telemetry.objects_read(ok=False, objects=9)
-    telemetry.request_served(group="custom.metrics.k8s.io", code=404, seconds=0.01)
-    telemetry.request_served(group="made.up", code=404, seconds=0.01)
+    telemetry.request_served(group="custom.metrics.k8s.io", verb="get", code=404, seconds=0.01)
+    telemetry.request_served(group="made.up", verb="brew", code=404, seconds=0.01)
     telemetry.value_served(group="custom.metrics.k8s.io", age_seconds=1.2)
     telemetry.authentication(kind="token", outcome="refused")
     telemetry.authorization(kind="review", outcome="denied")
@@ -117,8 +117,8 @@ SAMPLES = [
     ("tidegauge_objects{}", 9),
     ("tidegauge_objects_reloads_total{result=ok}", 1),
     ("tidegauge_objects_reloads_total{result=failed}", 1),
-    ("tidegauge_requests_total{code=404,group=custom.metrics.k8s.io}", 1),
-    ("tidegauge_requests_total{code=404,group=other}", 1),
+    ("tidegauge_requests_total{code=404,group=custom.metrics.k8s.io,verb=get}", 1),
+    ("tidegauge_requests_total{code=404,group=other,verb=other}", 1),
     ("tidegauge_request_duration_seconds_count{group=custom.metrics.k8s.io}", 1),
     ("metrics_apiserver_metric_freshness_seconds_sum{group=custom.metrics.k8s.io}", 1.2),
     ("tidegauge_authentications_total{kind=token,outcome=refused}", 1),

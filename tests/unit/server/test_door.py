@@ -99,6 +99,15 @@ async def test_what_was_read_is_written_down(ask: Ask) -> None:
     assert (subject.namespace, subject.name) == ("ns", "*")
 
 
+async def test_what_is_read_without_checks_is_written_down(ask: Ask) -> None:
+    """The audit log is kept also where callers are not checked, under a name that says so."""
+    lines = Lines()
+
+    await ask(LIST, audit=lines)
+
+    assert [one.caller.name for one in lines.requests] == ["system:unsecured"]
+
+
 async def test_who_may_not_is_told_and_written_down(ask: Ask, provider: FakeProvider) -> None:
     """A caller without rights gets 403, nothing is asked, and the attempt leaves a line."""
     lines = Lines()

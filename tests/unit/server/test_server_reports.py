@@ -17,14 +17,14 @@ pytestmark = pytest.mark.anyio
 class Seen:
     """Keeps what it is told."""
 
-    requests: list[tuple[str, int, float]] = field(default_factory=list)
+    requests: list[tuple[str, str, int, float]] = field(default_factory=list)
 
-    def request_served(self, *, group: str, code: int, seconds: float) -> None:
-        self.requests.append((group, code, seconds))
+    def request_served(self, *, group: str, verb: str, code: int, seconds: float) -> None:
+        self.requests.append((group, verb, code, seconds))
 
 
 async def test_requests_to_the_apis_are_counted(services: Services) -> None:
-    """Each request to an API group is told with its status; probes and the list of groups are not."""
+    """Each request to an API group is told with its verb and status; probes and the list of groups are not."""
     seen = Seen()
     app = build_app(replace(services, observer=seen))
     paths = ["/apis/external.metrics.k8s.io/v1beta1/namespaces/ns/m", "/apis/other/v1/x", "/livez", "/apis"]
@@ -33,4 +33,4 @@ async def test_requests_to_the_apis_are_counted(services: Services) -> None:
         for path in paths:
             await client.get(path)
 
-    assert seen.requests == [("external.metrics.k8s.io", 200, 0.0), ("other", 404, 0.0)]
+    assert seen.requests == [("external.metrics.k8s.io", "list", 200, 0.0), ("other", "list", 404, 0.0)]
