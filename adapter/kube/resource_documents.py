@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 from adapter.kube.documents import timestamp_text
@@ -16,28 +17,29 @@ Document = dict[str, Any]
 GROUP = "metrics.k8s.io"
 MEMORY = "memory"
 _NANOSECONDS = 1_000_000_000
+_MOMENTS = 128  # as many different times as an answer has, nearly always
 
 
 def pod_metrics(version: ResourceVersion, use: PodUse, *, now_seconds: float) -> Document:
     """Return the PodMetrics of one pod; it counts as created when it is told, `now_seconds` since 1970."""
-    return {"kind": "PodMetrics", "apiVersion": f"{GROUP}/{version}", **_pod(use, timestamp_text(now_seconds))}
+    return {"kind": "PodMetrics", "apiVersion": f"{GROUP}/{version}", **_pod(use, _Times(now_seconds))}
 
 
 def node_metrics(version: ResourceVersion, use: NodeUse, *, now_seconds: float) -> Document:
     """Return the NodeMetrics of one node."""
-    return {"kind": "NodeMetrics", "apiVersion": f"{GROUP}/{version}", **_node(use, timestamp_text(now_seconds))}
+    return {"kind": "NodeMetrics", "apiVersion": f"{GROUP}/{version}", **_node(use, _Times(now_seconds))}
 
 
 def pod_metrics_list(version: ResourceVersion, uses: Iterable[PodUse], *, now_seconds: float) -> Document:
     """Return a PodMetricsList; its items do not say what they are."""
-    now = timestamp_text(now_seconds)
-    return _list("PodMetricsList", version, [_pod(use, now) for use in uses])
+    times = _Times(now_seconds)
+    return _list("PodMetricsList", version, [_pod(use, times) for use in uses])
 
 
 def node_metrics_list(version: ResourceVersion, uses: Iterable[NodeUse], *, now_seconds: float) -> Document:
     """Return a NodeMetricsList."""
-    now = timestamp_text(now_seconds)
-    return _list("NodeMetricsList", version, [_node(use, now) for use in uses])
+    times = _Times(now_seconds)
+    return _list("NodeMetricsList", version, [_node(use, times) for use in uses])
 
 
 def usage_text(resource: str, milli: int) -> str:
@@ -49,11 +51,11 @@ def _list(kind: str, version: ResourceVersion, items: list[Document]) -> Documen
     return {"kind": kind, "apiVersion": f"{GROUP}/{version}", "metadata": {}, "items": items}
 
 
-def _pod(use: PodUse, now: str) -> Document:
+def _pod(use: PodUse, times: _Times) -> Document:
     return {
-        "metadata": _metadata({"name": use.name, "namespace": use.namespace}, use.labels, now),
-        "timestamp": timestamp_text(use.timestamp_seconds),
-        "window": _window(use.window_seconds),
+        "metadata": _metadata({"name": use.name, "namespace": use.namespace}, use.labels, times.now),
+        "timestamp": times.moment(use.timestamp_seconds),
+        "window": times.window(use.window_seconds),
         "containers": [_container(one) for one in use.containers],
     }
 
@@ -62,13 +64,22 @@ def _container(use: ContainerUse) -> Document:
     return {"name": use.name, "usage": _usage(use.milli)}
 
 
-def _node(use: NodeUse, now: str) -> Document:
+def _node(use: NodeUse, times: _Times) -> Document:
     return {
-        "metadata": _metadata({"name": use.name}, use.labels, now),
-        "timestamp": timestamp_text(use.timestamp_seconds),
-        "window": _window(use.window_seconds),
+        "metadata": _metadata({"name": use.name}, use.labels, times.now),
+        "timestamp": times.moment(use.timestamp_seconds),
+        "window": times.window(use.window_seconds),
         "usage": _usage(use.milli),
     }
+
+
+class _Times:
+    """Writes the times of one answer: nearly all its samples are of the same moment."""
+
+    def __init__(self, now_seconds: float) -> None:
+        self.now = timestamp_text(now_seconds)
+        self.moment = lru_cache(maxsize=_MOMENTS)(timestamp_text)
+        self.window = lru_cache(maxsize=1)(_window)
 
 
 def _window(seconds: float) -> str:
@@ -83,4 +94,4 @@ def _metadata(names: Mapping[str, str], labels: Mapping[str, str], now: str) -> 
 
 
 def _usage(milli: Mapping[str, int]) -> dict[str, str]:
-    return {resource: usage_text(resource, milli[resource]) for resource in sorted(milli)}
+    return {resource: usage_text(resource, amount) for resource, amount in sorted(milli.items())}

@@ -119,9 +119,11 @@ def _samples(plan: UsePlan, answer: QueryAnswer) -> Mapping[str, Mapping[str, Se
 
 def _number(plan: UsePlan, name: str, samples: Sequence[Sample], notes: list[Note]) -> float | None:
     """Return a finite number that is not negative, None if it is infinite."""
+    sample = samples[0]
+    if len(samples) == 1 and not sample.histogram and 0.0 <= sample.value < math.inf:
+        return sample.value  # nearly all of them
     if any(sample.histogram for sample in samples):
         raise UnusableResult(f"rule {plan.rule.id}: the query returns a native histogram, which is no number")
-    sample = samples[0]
     if len(samples) > 1:
         # The last in an order that does not depend on the server, as where a rule says nothing of duplicates.
         sample = max(samples, key=lambda one: sorted(one.labels.items()))

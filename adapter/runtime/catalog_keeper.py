@@ -11,7 +11,7 @@ from adapter.kube.resources import Kinds
 from adapter.rules.catalog import Catalog, Identity, build_catalog, claims_of, contested
 from adapter.rules.discovery import SelectorFacts
 from adapter.rules.rule import Rulebook
-from adapter.runtime.garbage import collection_paused
+from adapter.runtime.garbage import made_aside
 
 log = logging.getLogger(__name__)
 
@@ -145,12 +145,7 @@ class CatalogKeeper:
 async def _made(known: Known, kinds: Kinds, dead: Identities) -> tuple[Catalog, Identities]:
     if sum(len(facts.names) for facts in known.facts.values()) <= NAMES_AT_ONCE:
         return _put_together(known, kinds, dead)
-    return await asyncio.to_thread(_put_much_together, known, kinds, dead)
-
-
-def _put_much_together(known: Known, kinds: Kinds, dead: Identities) -> tuple[Catalog, Identities]:
-    with collection_paused():
-        return _put_together(known, kinds, dead)
+    return await made_aside(lambda: _put_together(known, kinds, dead))
 
 
 def _put_together(known: Known, kinds: Kinds, dead: Identities) -> tuple[Catalog, Identities]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -14,6 +13,7 @@ from adapter.rules.trail import Trail
 from adapter.rules.values import Decided, Note, Value, external_values, fixed_value, object_values
 from adapter.runtime.cache import Cached
 from adapter.runtime.clock import Clocks
+from adapter.runtime.garbage import made_aside
 from adapter.runtime.held import HeldValues
 from adapter.runtime.refusals import Refusals
 from adapter.runtime.subjects import Subject
@@ -115,4 +115,4 @@ class Deciding:
 async def _decided(plan: Plan, cached: Cached) -> Decided:
     if len(plan.names) <= _OBJECTS_AT_ONCE:
         return object_values(plan, cached.answer)
-    return await asyncio.to_thread(object_values, plan, cached.answer)
+    return await made_aside(lambda: object_values(plan, cached.answer))

@@ -22,6 +22,7 @@ from adapter.runtime.clock import Clocks
 from adapter.runtime.deadline import until
 from adapter.runtime.deciding import PolicyObserver
 from adapter.runtime.fetching import Fetching, QueryBackend, QueryObserver
+from adapter.runtime.garbage import made_aside
 from adapter.runtime.objects import Objects
 
 T = TypeVar("T")
@@ -168,7 +169,7 @@ async def _each(works: Sequence[Callable[[], Awaitable[T]]], at_once: int) -> li
 
 
 async def _decided(objects: int, decide: Callable[[], T]) -> T:
-    return decide() if objects <= _OBJECTS_AT_ONCE else await asyncio.to_thread(decide)
+    return decide() if objects <= _OBJECTS_AT_ONCE else await made_aside(decide)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ negotiation at quality and parameters.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +17,7 @@ from adapter.kube.protobuf import MEDIA_TYPE as PROTOBUF
 from adapter.kube.protobuf import encode_protobuf, has_protobuf
 from adapter.kube.yaml_form import MEDIA_TYPE as YAML
 from adapter.kube.yaml_form import encode_yaml
+from adapter.runtime.garbage import made_aside
 from adapter.server.calls import Answer, Call
 
 JSON = "application/json"
@@ -159,7 +159,7 @@ async def make(document: Callable[[], Mapping[str, Any]], form: Form, *, items: 
     """Return as `produce` does a document that is yet to be made, which happens on the same thread."""
     if items * (_YAML_COST if form.media_type == YAML else 1) < _ITEMS_AT_ONCE:
         return respond(document(), form)
-    return await asyncio.to_thread(lambda: respond(document(), form))
+    return await made_aside(lambda: respond(document(), form))
 
 
 def encode(document: Mapping[str, object], *, indented: bool = False) -> bytes:
