@@ -49,10 +49,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass(frozen=True)
 class Groups:
-    """Everything is installed."""
+    """Custom and external metrics are installed."""
 
     custom: bool = True
     external: bool = True
+    resource: bool = False
 
 
 @dataclass
