@@ -190,26 +190,27 @@ def _requests(tags: tuple[bytes, ...]) -> st.SearchStrategy[Request]:
     return one()
 
 
-def _errands(tags: tuple[bytes, ...]) -> st.SearchStrategy[Request]:
-    """Return what draws requests that chance would hardly ever put together."""
+def errands(tags: tuple[bytes, ...]) -> tuple[Request, ...]:
+    """Return requests that chance would hardly ever put together."""
     tag_headers = tuple((b"If-None-Match", tag) for tag in tags)
     aggregated = (b"Accept", b"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
     crowd = b"/apis/custom.metrics.k8s.io/v1beta2/namespaces/crowd/pods/*/load"
     zipped = (b"Accept-Encoding", b"gzip")
-    errands: tuple[tuple[bytes, tuple[tuple[bytes, bytes], ...]], ...] = (
+    wanted: tuple[tuple[bytes, tuple[tuple[bytes, bytes], ...]], ...] = (
         *((b"/apis", (aggregated, tag)) for tag in tag_headers),
         *((b"/openapi/v2", (tag,)) for tag in tag_headers),
         *((b"/openapi/v3", (tag,)) for tag in tag_headers),
-        *((b"/openapi/v3/apis/custom.metrics.k8s.io/v1beta2?hash=ABC", ()),) * 2,
+        (b"/openapi/v3/apis/custom.metrics.k8s.io/v1beta2?hash=ABC", ()),
         (crowd, (zipped,)),
         (crowd, (zipped, (b"Accept", b"application/vnd.kubernetes.protobuf"))),
         (crowd + b"?labelSelector=app+in+(crowd)", (zipped, (b"Accept", b"application/yaml"))),
     )
-    return st.builds(
-        lambda caller, errand: Request(caller=caller, method="GET", target=errand[0], headers=errand[1]),
-        _in(CALLERS),
-        _in(errands),
-    )
+    return tuple(Request(caller="master", method="GET", target=target, headers=headers) for target, headers in wanted)
+
+
+def _errands(tags: tuple[bytes, ...]) -> st.SearchStrategy[Request]:
+    """Return what draws one of these, from anybody."""
+    return st.builds(lambda caller, errand: replace(errand, caller=caller), _in(CALLERS), _in(errands(tags)))
 
 
 @st.composite
@@ -227,14 +228,14 @@ def _raws(draw: st.DrawFn, plain: st.SearchStrategy[Request]) -> Raw:
 
 def batches(tags: tuple[bytes, ...]) -> st.SearchStrategy[Batch]:
     """Return what draws requests that are sent together; one in twenty need not be HTTP."""
-    requests, errands = _requests(tags), _errands(tags)
+    requests, some_errands = _requests(tags), _errands(tags)
     raws = _raws(requests)
 
     @st.composite
     def one(draw: st.DrawFn) -> Request | Raw:
         match draw(_in(("request",) * 54 + ("errand",) * 3 + ("raw",) * 3)):
             case "errand":
-                return draw(errands)
+                return draw(some_errands)
             case "raw":
                 return draw(raws)
         return draw(requests)

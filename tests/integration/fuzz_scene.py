@@ -17,7 +17,7 @@ from rig.processes import Child, free_port, wait_until
 START_SECONDS = 30.0
 RUN = [sys.executable, "-c", "from adapter.cli.main import run; run()"]
 # Enough pods for an answer that is worth compressing.
-CROWD = 700
+CROWD = 1000
 
 RULES = """
 rules:
@@ -39,7 +39,29 @@ rules:
   seriesQuery: node_load{node!=""}
   resources: {overrides: {node: {resource: node}}}
   metricsQuery: max(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)
+- id: ranged
+  seriesQuery: ranged{namespace!="",pod!=""}
+  resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
+  metricsQuery: max(<<.Series>>{<<range $k, $v := .LabelValuesByName>><<$k>>=~"<<$v>>",<<end>>}) by (pod)
+- id: held
+  seriesQuery: held{namespace!="",pod!=""}
+  resources: {template: "<<.Resource>>"}
+  metricsQuery: max(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)
+  onEmpty: hold
+  holdFor: 5m
+  onNaN: drop
+  onDuplicates: last
+  maxSampleAge: 2m
+  value: {clamp: [0, 1000000], round: none}
+  selectorLabels: {app.kubernetes.io/name: app}
+  fuse: auto
 externalRules:
+- id: zero
+  seriesQuery: emptied{namespace!=""}
+  resources: {overrides: {namespace: {resource: namespace}}}
+  metricsQuery: max(<<.Series>>{<<.LabelMatchers>>}) by (queue)
+  onEmpty: zero
+  selectorLabels: {example.com/app: app}
 - id: depth
   seriesQuery: queue_depth{namespace!=""}
   resources: {overrides: {namespace: {resource: namespace}}}
@@ -48,6 +70,11 @@ externalRules:
   seriesQuery: jobs_waiting
   resources: {namespaced: false}
   metricsQuery: max(<<.Series>>{<<.LabelMatchers>>})
+metrics:
+- metric: latency
+  object: {resource: deployments.apps, label: deployment}
+  namespaceLabel: namespace
+  query: max(orders{<<.LabelMatchers>>}) by (<<.GroupBy>>)
 resourceRules:
   cpu:
     containerQuery: max(container_cpu{<<.LabelMatchers>>}) by (<<.GroupBy>>)
@@ -67,7 +94,8 @@ SERIES = [
     for series in (
         *(f'shop_load{{{pod},code="200"}}' for pod in WEB),
         *(f'shop_load{{namespace="crowd",pod="crowd-{number}"}}' for number in range(CROWD)),
-        *(f"secret_load{{{pod}}}" for pod in WEB),
+        *(f"{name}{{{pod}}}" for name in ("secret_load", "ranged", "held") for pod in WEB),
+        'emptied{namespace="shop",queue="a",app="web"}',
         'orders{namespace="shop",deployment="web"}',
         'node_load{node="n1"}',
         *(f'queue_depth{{namespace="shop",queue="{queue}"}}' for queue in "ab"),

@@ -31,6 +31,9 @@ TEMPLATES: Final = tuple(
     for path in (
         *(f"{_C}/:version/namespaces/shop/pods/:name/load",) * 8,
         *(f"{_C}/:version/namespaces/shop/deployments.apps/:name/orders",) * 2,
+        *(f"{_C}/:version/namespaces/shop/pods/:name/ranged",) * 2,
+        *(f"{_C}/:version/namespaces/shop/pods/:name/held",) * 2,
+        f"{_C}/:version/namespaces/shop/deployments.apps/:name/latency",
         f"{_C}/:version/nodes/:name/node_load",
         *(f"{_C}/:version/namespaces/:namespace/:resource/:name/:metric",) * 6,
         *(f"{_C}/:version/namespaces/:namespace/metrics/:metric",) * 2,
@@ -54,8 +57,8 @@ SLOTS: Final[Mapping[str, tuple[str, ...]]] = {
     + ("nodes", "namespaces", "pods.", "services", "deployments", "Pod", "po", "a.b.c", ".apps", "metrics", "watch", "proxy"),
     ":name": ("*",) * 12 + ("web-1",) * 12 + ("web", "n1", "web-2", "gone", "", "WEB-1", "-"),
     ":metric": ("load",) * 24
-    + ("orders", "node_load", "secret_load", "absent", "Load", "queue_depth", "http_requests_total", "a:b", "status"),
-    ":external": ("queue_depth",) * 16 + ("jobs_waiting",) * 8 + ("load", "absent", "status", "finalize", "pods", ""),
+    + ("orders", "node_load", "secret_load", "ranged", "ranged", "held", "held", "latency", "absent", "Load", "queue_depth", "http_requests_total", "a:b", "status"),
+    ":external": ("queue_depth",) * 16 + ("jobs_waiting", "emptied") * 8 + ("load", "absent", "status", "finalize", "pods", ""),
     ":page": (
         "", "apis", "apis/", "apis/custom.metrics.k8s.io", "apis/custom.metrics.k8s.io/v1beta2", "apis/external.metrics.k8s.io",
         "apis/external.metrics.k8s.io/v1beta1", "apis/metrics.k8s.io", "apis/metrics.k8s.io/v1beta1", "apis/metrics.k8s.io/v1",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fuzz_grammar import Batch, batches
+from fuzz_grammar import Batch, batches, errands
 from fuzz_laws import SENTINEL, findings
 from fuzz_scene import SERIES, Scene, running
 from fuzz_wire import Answer, BrokenAnswerError, Client, Raw, Request
@@ -36,6 +36,9 @@ GOOD: Mapping[str, tuple[str, int]] = {
     "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/load?labelSelector=app%3Dweb": ("MetricValueList", 2),
     "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/metrics/load": ("MetricValueList", 1),
     "/apis/custom.metrics.k8s.io/v1beta1/nodes/n1/node_load": ("MetricValueList", 1),
+    "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/*/ranged": ("MetricValueList", 2),
+    "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/web-1/held": ("MetricValueList", 1),
+    "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/deployments.apps/web/latency": ("MetricValueList", 1),
     "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/queue_depth": ("ExternalMetricValueList", 2),
     "/apis/metrics.k8s.io/v1beta1/namespaces/shop/pods": ("PodMetricsList", 2),
     "/apis/metrics.k8s.io/v1/nodes": ("NodeMetricsList", 1),
@@ -189,6 +192,8 @@ def test_every_request_gets_a_whole_and_lawful_answer(
     """Ten thousand requests, right, wrong or broken, get whole answers by the laws, and leave the process as it was."""
     assert good_answers(scene) == GOOD
     known_tags = tags(scene)
+    assert fuzzer.send([*errands(known_tags)]) == []
+    assert fuzzer.tally.compressed > 0
 
     rounds = itertools.count()
     while fuzzer.tally.sent < AT_LEAST:
@@ -198,7 +203,6 @@ def test_every_request_gets_a_whole_and_lawful_answer(
         sys.stdout.write(f"\n{fuzzer.tally}\n")
     assert fuzzer.tally.sent >= AT_LEAST
     assert set(fuzzer.tally.statuses) >= REACHED
-    assert fuzzer.tally.compressed > 0
     assert strange_lines(scene) == []
     assert [line for line in audit_lines(scene) if json.loads(line)["kind"] != "Event"] == []
     assert scene.child.check_alive()
