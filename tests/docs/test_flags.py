@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from adapter.config.flag_table import FLAGS, GROUPS
 from adapter.config.flags import Flag
 
+ADAPTER = Path(__file__).parents[2] / "adapter"
 PAGE = (Path(__file__).parents[2] / "docs" / "cli-flags.md").read_text(encoding="utf-8")
 
 
@@ -28,3 +30,16 @@ def test_each_group_is_documented_in_full(group: str) -> None:
     rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
 
     assert rows == [row(flag) for flag in FLAGS if flag.group == group]
+
+
+@pytest.mark.parametrize("layer", ["server", "runtime", "clients"])
+def test_flags_that_messages_name_are_there(layer: str) -> None:
+    """Advice that names a flag names one that there is."""
+    known = {flag.name for flag in FLAGS}
+    told = {
+        (str(path.relative_to(ADAPTER)), found)
+        for path in (ADAPTER / layer).rglob("*.py")
+        for found in re.findall(r"(?<![\w-])--([a-z][a-z0-9-]*[a-z0-9])\b(?!-)", path.read_text())
+    }
+    assert told
+    assert [one for one in sorted(told) if one[1] not in known] == []

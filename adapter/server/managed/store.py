@@ -77,7 +77,7 @@ class SecretStore:
         if (metadata.get("labels") or {}).get(_LABEL) != _OURS:
             raise ForeignSecretError(
                 f"the Secret {self._namespace}/{self._name} does not carry the label {_LABEL}={_OURS}: "
-                "label it, delete it, or name another one with --serving-certificate-secret"
+                "label it, delete it, or name another one with --self-managed-certificate-secret"
             )
         return Stored(material=_material(found.get("data") or {}), document=found)
 
