@@ -11,12 +11,17 @@ from typing import Any
 from adapter import __version__
 from adapter.cli.session import Session
 from adapter.errors import AdapterError
+from adapter.kube.resource_documents import GROUP as RESOURCE_GROUP
+from adapter.kube.resource_metrics import NodeUse, PodUse
+from adapter.kube.selectors import Selector
+from adapter.kube.table import table
 from adapter.promql.model import Sample, Vector
 from adapter.rules.answers import CustomAnswer, ExternalAnswer
 from adapter.rules.catalog import Catalog
 from adapter.rules.requests import CustomMetricRequest, ExternalMetricRequest, MetricRequest
 from adapter.rules.trail import Step, Trail
 from adapter.runtime.provider import Groups, Provider
+from adapter.runtime.resource_provider import ResourceProvider
 from adapter.server.calls import read_call
 from adapter.server.gateway import Gateway, Services
 
@@ -38,6 +43,25 @@ class Asked:
     answer: CustomAnswer | ExternalAnswer | None = None
     error: AdapterError | None = None
     steps: tuple[Step, ...] = ()
+
+    @property
+    def is_use(self) -> bool:
+        """Say whether it asks what pods or nodes use."""
+        _, _, below = self.path.partition(f"/apis/{RESOURCE_GROUP}/")
+        return bool(below.partition("/")[2])  # behind the version
+
+    @property
+    def use_table(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+        """Return headers and rows of what pods or nodes use, none where the answer has none."""
+        if (
+            self.failed
+            or not self.is_use
+            or not str(self.document.get("kind")).startswith(("PodMetrics", "NodeMetrics"))
+        ):
+            return (), ()
+        found = table(self.document, "v1", include="None")
+        headers = tuple(str(column["name"]).upper() for column in found["columnDefinitions"] or ())
+        return headers, tuple(tuple(map(str, row["cells"])) for row in found["rows"] or ())
 
     @property
     def failed(self) -> bool:
@@ -102,7 +126,7 @@ async def ask(path: str, session: Session) -> Asked:
         version=__version__,
         request_timeout_seconds=session.settings.request_timeout_seconds,
         wall_clock=runtime.clocks.wall,
-        resources=runtime.resources,
+        resources=_Resources(provider=runtime.resources, trail=recorder.trail),
     )
     answer = await Gateway(services).answer(read_call(_scope(path)))
     if recorder.fault is not None:
@@ -167,6 +191,34 @@ class _Recorder:
         except Exception as fault:
             self.fault = fault
             raise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Resources:
+    """Stands between the server and who knows what pods and nodes use, and keeps the trail."""
+
+    provider: ResourceProvider
+    trail: Trail
+
+    async def pods(
+        self, namespace: str, selector: Selector, *, name: str = "", deadline_seconds: float
+    ) -> tuple[PodUse, ...]:
+        """Pass a request on."""
+        return await self.provider.pods(
+            namespace, selector, name=name, deadline_seconds=deadline_seconds, trail=self.trail
+        )
+
+    async def nodes(self, selector: Selector, *, name: str = "", deadline_seconds: float) -> tuple[NodeUse, ...]:
+        """Pass a request on."""
+        return await self.provider.nodes(selector, name=name, deadline_seconds=deadline_seconds, trail=self.trail)
+
+    async def knows_pod(self, namespace: str, name: str, *, deadline_seconds: float) -> bool:
+        """Pass a request on."""
+        return await self.provider.knows_pod(namespace, name, deadline_seconds=deadline_seconds)
+
+    async def knows_node(self, name: str, *, deadline_seconds: float) -> bool:
+        """Pass a request on."""
+        return await self.provider.knows_node(name, deadline_seconds=deadline_seconds)
 
 
 def _scope(path: str) -> dict[str, Any]:

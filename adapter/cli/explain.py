@@ -51,6 +51,7 @@ def write_text(explanation: Explanation, page: Page, *, now_seconds: float) -> N
         if after is None or (after.name, after.ok) != (step.name, False):  # of two failures the last says more
             _STEPS.get(step.name, _write_step)(step, explanation, page)
     _write_values(explanation, page, now_seconds)
+    _write_use(asked, page)
     _write_missing(explanation, page)
     _write_status(explanation, page)
     for hint in explanation.hints:
@@ -73,6 +74,8 @@ def request_text(asked: Asked) -> str:
         case ExternalMetricRequest(metric=metric, namespace=namespace, selector=selector):
             labels = f", from series with {selector}" if selector else ""
             return f"external metric {metric} in the namespace {namespace}{labels}"
+        case None if asked.is_use:
+            return "cpu and memory"
         case None:
             return "not understood as one for a metric" if asked.failed else "this path asks for no metric"
 
@@ -161,6 +164,13 @@ def _write_values(explanation: Explanation, page: Page, now_seconds: float) -> N
     _entry(page, "Values", plural(len(asked.answer.items), "item"))
     headers = ("LABELS" if external else "OBJECT", "VALUE", "QUANTITY", "AGE")
     page.table(headers, [value_row(item, now_seconds) for item in asked.answer.items], indent=_TITLE_WIDTH)
+
+
+def _write_use(asked: Asked, page: Page) -> None:
+    headers, rows = asked.use_table
+    if rows:
+        _entry(page, "Values", plural(len(rows), "item"))
+        page.table(headers, rows, indent=_TITLE_WIDTH)
 
 
 def value_row(item: MetricItem | ExternalItem, now_seconds: float) -> tuple[str, str, str, str]:

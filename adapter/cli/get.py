@@ -33,6 +33,13 @@ async def get(words: Words, *, flags: Sequence[str], format_: Format, streams: S
 
 
 def _write_table(asked: Asked, page: Page, aside: Page, *, now_seconds: float) -> None:
+    headers, rows = asked.use_table
+    if headers:
+        page.table(headers, rows)
+        return
+    if asked.is_use:
+        aside.line("no values; `tidegauge explain` with the same words says why")
+        return
     if asked.request is None:
         aside.line("this path asks for no metric; --format json shows the document")
         return

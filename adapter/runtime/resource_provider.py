@@ -17,6 +17,7 @@ from adapter.kube.selectors import EVERYTHING, Selector
 from adapter.rules.resource_plan import UsePlan, plan_nodes, plan_pods
 from adapter.rules.resource_rule import ResourceRules, UseRule
 from adapter.rules.resource_values import Measured, measured, node_uses, pod_uses
+from adapter.rules.trail import NO_TRAIL, Trail
 from adapter.runtime.cache import QueryCache
 from adapter.runtime.clock import Clocks
 from adapter.runtime.deadline import until
@@ -30,6 +31,8 @@ T = TypeVar("T")
 _GROUP = "metrics.k8s.io"
 # Two queries each: enough to keep a Prometheus busy, and few enough to leave connections to other requests.
 _NAMESPACES_AT_ONCE = 4
+# Of what has no sample, in a text for people.
+_NAMED = 10
 # More objects than this take over 10 ms, so a thread decides on them and other requests go on.
 _OBJECTS_AT_ONCE = 1000
 
@@ -64,7 +67,7 @@ class ResourceProvider:
         )
 
     async def pods(
-        self, namespace: str, selector: Selector, *, name: str = "", deadline_seconds: float
+        self, namespace: str, selector: Selector, *, name: str = "", deadline_seconds: float, trail: Trail = NO_TRAIL
     ) -> tuple[PodUse, ...]:
         """Return what running pods use, by namespace and name; an empty namespace or name stands for all.
 
@@ -80,12 +83,16 @@ class ResourceProvider:
                 return ()
             pods = [one for one in await self.objects.running_pods(namespace, selector) if name in ("", one.name)]
             by_namespace = [(key, list(some)) for key, some in groupby(pods, key=lambda one: one.namespace)]
-            found = await _each([partial(self._pods_of, rules, *one) for one in by_namespace], _NAMESPACES_AT_ONCE)
+            trail.note("objects", f"running pods: {len(pods)}, namespaces: {len(by_namespace)}", ok=bool(pods))
+            works = [partial(self._pods_of, rules, *one, trail=trail) for one in by_namespace]
+            found = await _each(works, _NAMESPACES_AT_ONCE)
         uses = tuple(chain.from_iterable(found))
         self._report_age(uses)
         return uses
 
-    async def nodes(self, selector: Selector, *, name: str = "", deadline_seconds: float) -> tuple[NodeUse, ...]:
+    async def nodes(
+        self, selector: Selector, *, name: str = "", deadline_seconds: float, trail: Trail = NO_TRAIL
+    ) -> tuple[NodeUse, ...]:
         """Return what nodes use, by name; an empty name stands for all, a node without a sample is left out.
 
         Raises:
@@ -97,11 +104,12 @@ class ResourceProvider:
             if not rules.measures_nodes:
                 return ()
             nodes = [one for one in await self.objects.nodes(selector) if name in ("", one.name)]
+            trail.note("objects", f"nodes: {len(nodes)}", ok=bool(nodes))
             if not nodes:
                 return ()
             names = [one.name for one in nodes]
             with _named("nodes"):
-                found = await self._measured(rules, lambda rule: plan_nodes(rule, names=names))
+                found = await self._measured(rules, lambda rule: plan_nodes(rule, names=names), trail)
             uses = await _decided(len(nodes), partial(node_uses, nodes, found, window_seconds=rules.window_seconds))
         self._report_age(uses)
         return uses
@@ -122,18 +130,22 @@ class ResourceProvider:
             raise RouteNotFound
         return rules
 
-    async def _pods_of(self, rules: ResourceRules, namespace: str, pods: Sequence[ObjectMeta]) -> tuple[PodUse, ...]:
+    async def _pods_of(
+        self, rules: ResourceRules, namespace: str, pods: Sequence[ObjectMeta], *, trail: Trail
+    ) -> tuple[PodUse, ...]:
         names = [one.name for one in pods]
         with _named(f"the pods of namespace {namespace}"):
-            found = await self._measured(rules, lambda rule: plan_pods(rule, namespace=namespace, names=names))
+            found = await self._measured(rules, lambda rule: plan_pods(rule, namespace=namespace, names=names), trail)
         return await _decided(len(pods), partial(pod_uses, pods, found, window_seconds=rules.window_seconds))
 
     async def _measured(
-        self, rules: ResourceRules, plan_of: Callable[[UseRule], UsePlan | None]
+        self, rules: ResourceRules, plan_of: Callable[[UseRule], UsePlan | None], trail: Trail
     ) -> Mapping[str, Mapping[str, Measured]]:
         """Return cpu and memory, asked for at the same time, by resource and by object."""
         plans = {name: plan for name, rule in rules if rule is not None and (plan := plan_of(rule)) is not None}
+        _tell_asked(trail, plans)
         found = await _each([partial(self._measured_by, plan, rules) for plan in plans.values()], len(plans))
+        _tell_found(trail, plans, found)
         return dict(zip(plans, found, strict=True))
 
     async def _measured_by(self, plan: UsePlan, rules: ResourceRules) -> Mapping[str, Measured]:
@@ -147,6 +159,27 @@ class ResourceProvider:
         if uses:
             oldest = min(use.timestamp_seconds for use in uses)
             self.observer.value_served(group=_GROUP, age_seconds=max(0.0, self.clocks.wall() - oldest))
+
+
+def _tell_asked(trail: Trail, plans: Mapping[str, UsePlan]) -> None:
+    if trail is NO_TRAIL:
+        return
+    for name, plan in plans.items():
+        place = plan.rule.location
+        trail.note(name, f"{plan.rule.id} ({place.file}:{place.line}) asks {plan.promql}", promql=plan.promql)
+
+
+def _tell_found(trail: Trail, plans: Mapping[str, UsePlan], found: Sequence[Mapping[str, Measured]]) -> None:
+    if trail is NO_TRAIL:
+        return
+    for (name, plan), objects in zip(plans.items(), found, strict=True):
+        missing = [one for one in plan.names if one not in objects]
+        trail.note(name, f"samples for {len(objects)} of {len(plan.names)}{_none_for(missing)}", ok=not missing)
+
+
+def _none_for(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"; none for {', '.join(names[:_NAMED])}{more}" if names else ""
 
 
 async def _each(works: Sequence[Callable[[], Awaitable[T]]], at_once: int) -> list[T]:
