@@ -17,7 +17,6 @@ from adapter.cli.logs import set_up_logs
 from adapter.config.problems import ConfigError, Problem, Severity
 from adapter.config.report import problem_text
 from adapter.config.settings import Settings, help_text, parse_flags
-from adapter.runtime.clusters import callers_are_checked
 from adapter.runtime.wiring import Runtime, open_runtime
 from adapter.server.app import build_app
 from adapter.server.auth import Trust, ask_for_certificates
@@ -26,7 +25,7 @@ from adapter.server.gateway import Services
 from adapter.server.managed.opening import Shown, open_managed
 from adapter.server.operations import Shutdown
 from adapter.server.plain_metrics import metrics_shown
-from adapter.server.serve import ServeOptions, check_bind
+from adapter.server.serve import ServeOptions
 from adapter.server.serve import serve as serve_app
 from adapter.server.tls import Tls, TlsOptions
 
@@ -54,9 +53,6 @@ def serve(argv: Sequence[str]) -> int:
 
 async def _serve(settings: Settings) -> int:
     environment = dict(os.environ)
-    checks_callers = callers_are_checked(settings, environment)
-    if not checks_callers:
-        check_bind(settings.bind_address)
     async with (
         open_runtime(settings, environment=environment) as runtime,
         _callers(settings, runtime) as callers,
@@ -94,7 +90,7 @@ async def _serve(settings: Settings) -> int:
 
         return await serve_app(
             build_app(services),
-            _options(settings, certificate, checks_callers=checks_callers),
+            _options(settings, certificate, checks_callers=callers.gate is not None),
             shutdown=shutdown,
             clock=runtime.clocks.wall,
             on_tls=on_tls,

@@ -26,23 +26,6 @@ class Clusters:
             await client.close()
 
 
-def is_in_pod(environment: Mapping[str, str]) -> bool:
-    """Tell whether this process runs in a pod of a cluster."""
-    return all(environment.get(name) for name in _POD)
-
-
-def callers_are_checked(settings: Settings, environment: Mapping[str, str]) -> bool:
-    """Tell whether there is somebody to ask who a caller is, or an authority that says it."""
-    return is_in_pod(environment) or any(
-        (
-            settings.authentication_kubeconfig,
-            settings.authorization_kubeconfig,
-            settings.client_ca_file,
-            settings.requestheader_client_ca_file,
-        )
-    )
-
-
 def open_clusters(
     settings: Settings, *, environment: Mapping[str, str], observer: ClusterObserver, clock: Callable[[], float]
 ) -> Clusters:
@@ -50,7 +33,7 @@ def open_clusters(
 
     Purposes that share a kubeconfig share a client. Raises ConfigError for a kubeconfig that cannot be used.
     """
-    in_pod = is_in_pod(environment)
+    in_pod = all(environment.get(name) for name in _POD)
     opened: dict[str, ClusterClient] = {}
 
     def client_of(kubeconfig: str) -> ClusterClient | None:

@@ -5,12 +5,11 @@ Paths are matched after percent-decoding, so `%2F` is one more segment, as in Ku
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from adapter.errors import DeadlineExceeded, InvalidPath, RouteNotFound
+from adapter.errors import InvalidPath, RouteNotFound
 from adapter.kube.documents import CustomVersion, external_metric_value_list, label_selector_document, metric_value_list
 from adapter.kube.resources import GroupResource, parse_group_resource
 from adapter.kube.selectors import parse_selector
@@ -20,6 +19,7 @@ from adapter.server.calls import Answer, Call
 from adapter.server.discovery import EXTERNAL
 from adapter.server.list_options import check_described_object, check_listable, read_list_options
 from adapter.server.negotiation import negotiate, produce
+from adapter.server.patience import within
 
 _VERSIONS: Mapping[str, CustomVersion] = {"v1beta1": "v1beta1", "v1beta2": "v1beta2"}
 _NAMESPACES = GroupResource("namespaces")
@@ -27,8 +27,6 @@ _NAMESPACES = GroupResource("namespaces")
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 # Neither can be part of a name; U+FFFD stands for bytes that are no UTF-8.
 _UNREADABLE = ("\x00", "\ufffd")
-
-_Found = TypeVar("_Found")
 
 
 class MetricProvider(Protocol):
@@ -70,7 +68,7 @@ class MetricApis:
         request = custom_request(parts, call.parameters)
         selector = label_selector_document(request.metric_selector)  # refuses before anybody is asked
         work = self._provider.custom_metric(request, deadline_seconds=self._clock() + seconds)
-        found = await self._within(seconds, work)
+        found = await within(seconds + self._grace_seconds, work)
         document = metric_value_list(_VERSIONS[version], metric=found.metric, selector=selector, items=found.items)
         return await produce(document, form, items=len(found.items))
 
@@ -79,19 +77,9 @@ class MetricApis:
         form = negotiate(call)
         request = external_request(parts, call.parameters)
         work = self._provider.external_metric(request, deadline_seconds=self._clock() + seconds)
-        found = await self._within(seconds, work)
+        found = await within(seconds + self._grace_seconds, work)
         document = external_metric_value_list(metric=found.metric, items=found.items)
         return await produce(document, form, items=len(found.items))
-
-    async def _within(self, seconds: float, work: Awaitable[_Found]) -> _Found:
-        """Await work that has a deadline of its own, and leave it a little after that: nothing may hang."""
-        try:
-            async with asyncio.timeout(seconds + self._grace_seconds) as edge:
-                return await work
-        except TimeoutError as error:
-            if edge.expired():
-                raise DeadlineExceeded("nothing came back within the deadline") from error
-            raise
 
 
 def has_custom_route(parts: Sequence[str]) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from adapter.errors import DeadlineExceeded, InvalidOption, InvalidPath, NotAcceptable, ObjectNotFound
+from adapter.errors import InvalidOption, InvalidPath, NotAcceptable, ObjectNotFound
 from adapter.kube.gotext import quoted
 from adapter.kube.resource_documents import (
     GROUP,
@@ -24,6 +23,7 @@ from adapter.kube.table import INCLUDED, MetaVersion, partial_object, partial_ob
 from adapter.server.calls import Answer, Call
 from adapter.server.list_options import check_listable, read_list_options
 from adapter.server.negotiation import AS_IT_IS, MEDIA_TYPES, Conversion, Form, make, negotiate
+from adapter.server.patience import within
 
 _VERSIONS: Mapping[str, ResourceVersion] = {"v1beta1": "v1beta1", "v1": "v1"}
 _META_VERSIONS: Mapping[str, MetaVersion] = {"v1": "v1", "v1beta1": "v1beta1"}
@@ -31,7 +31,6 @@ _CONVERSIONS = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetada
 # Neither can be part of a name; U+FFFD stands for bytes that are no UTF-8.
 _UNREADABLE = ("\x00", "\ufffd")
 
-_Found = TypeVar("_Found")
 _Use = TypeVar("_Use", PodUse, NodeUse)
 Document = Mapping[str, Any]
 
@@ -110,7 +109,7 @@ class ResourceApis:
         convert = _converter(form, call, is_list=not target.name)  # refuses before anybody is asked
         named = _VERSIONS[version]
         work = self._one(named, target, seconds) if target.name else self._list(call, named, target, seconds)
-        told = await self._within(seconds, work)
+        told = await within(seconds + self._grace_seconds, work)
         return await make(lambda: convert(told.document()), form, items=told.items)
 
     async def _one(self, version: ResourceVersion, target: Target, seconds: float) -> Told:
@@ -149,16 +148,6 @@ class ResourceApis:
             document=lambda: pod_metrics_list(version, pods, now_seconds=self._wall_clock()),
             items=sum(1 + len(pod.containers) for pod in pods),
         )
-
-    async def _within(self, seconds: float, work: Awaitable[_Found]) -> _Found:
-        """Await work that has a deadline of its own, and leave it a little after that: nothing may hang."""
-        try:
-            async with asyncio.timeout(seconds + self._grace_seconds) as edge:
-                return await work
-        except TimeoutError as error:
-            if edge.expired():
-                raise DeadlineExceeded("nothing came back within the deadline") from error
-            raise
 
 
 def _selected(uses: Sequence[_Use], fields: FieldSelector, namespace_of: Callable[[_Use], str]) -> Sequence[_Use]:
