@@ -63,7 +63,6 @@ class Reload:
     clocks: Clocks
     observer: ReloadObserver
     protect: bool = False  # whether rules that take away metrics in use are refused
-    on_swap: list[Callable[[Rules], None]] = field(default_factory=list)  # called when others are in force
     problems: tuple[Problem, ...] = ()
     _told: tuple[Problem, ...] = ()
     _retry_at: float = 0.0
@@ -144,8 +143,6 @@ class Reload:
         for api in sorted(installed - _apis(rules.compiled.rulebook)):
             log.warning("no rule is left for %s, which is not served any longer: delete its APIServices", api)
         self.rules, self.problems, self._told = rules, (), ()
-        for tell in self.on_swap:
-            tell(rules)
         if lost:
             log.warning("the rules in force no longer give %s", _in_use(lost))
         self._report_applied()

@@ -99,10 +99,6 @@ class TrustKeeper:
         """Return whom to trust now."""
         return self._trust
 
-    def current_ca_pem(self) -> str:
-        """Return the authorities of now in PEM; empty if there are none."""
-        return self._trust.pem
-
     def on_change(self, listener: Callable[[Trust], None]) -> None:
         """Tell somebody whom to trust now, and each time that changes."""
         self._listeners.append(listener)

@@ -75,7 +75,7 @@ async def test_the_config_map() -> None:
     assert trust.front_proxy.headers == HeaderNames(
         username=("X-Remote-User",), uid=("X-Remote-Uid",), group=("X-Remote-Group",), extra_prefix=("X-Remote-Extra-",)
     )
-    assert one.current_ca_pem() == (ONE.pem + TWO.pem).decode()
+    assert one.current().pem == (ONE.pem + TWO.pem).decode()
     assert observer.seen == [("trust", "configmap", "ok")]
 
 
@@ -158,7 +158,7 @@ async def test_flags(options: dict[str, Any], asks: bool, pem: tuple[Any, ...], 
     await one.ready()
 
     assert bool(cluster.asked) is asks
-    assert one.current_ca_pem() == b"".join(made.pem for made in pem).decode()
+    assert one.current().pem == b"".join(made.pem for made in pem).decode()
     assert Trust().pem == ""
 
 
@@ -200,12 +200,12 @@ async def test_files_are_followed(tmp_path: Path, caplog: pytest.LogCaptureFixtu
 
     path.write_bytes(b"half a certif")
     await followed(one, sleep, passes=3)
-    assert one.current_ca_pem() == ONE.pem.decode()
+    assert one.current().pem == ONE.pem.decode()
     assert caplog.text.count("could not be read") == 1
 
     path.write_bytes(TWO.pem)
     await followed(one, sleep, passes=2)
-    assert one.current_ca_pem() == TWO.pem.decode()
+    assert one.current().pem == TWO.pem.decode()
     assert sleep.seconds == [60.0, 60.0]
 
 
@@ -277,7 +277,7 @@ async def test_a_spoilt_half_stays_as_it_was(spoilt: dict[str, Any]) -> None:
     await followed(one, sleep, passes=1)
 
     assert one.current().front_proxy is before
-    assert one.current_ca_pem() == (THREE.pem + TWO.pem).decode()
+    assert one.current().pem == (THREE.pem + TWO.pem).decode()
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ async def test_what_cannot_be_read_changes_nothing(answer: Any) -> None:
 
     await followed(one, sleep, passes=3)
 
-    assert one.current_ca_pem() == (ONE.pem + TWO.pem).decode()
+    assert one.current().pem == (ONE.pem + TWO.pem).decode()
 
 
 async def test_back_off(caplog: pytest.LogCaptureFixture) -> None:
