@@ -15,6 +15,7 @@ EXIT_NOBODY_READS = 141  # 128 + SIGPIPE
 
 _DEBUG = "--debug"
 _HELP = ("-h", "--help")
+_OWN_NAMES = ("adapter", "tidegauge")
 _NO_SENTENCE = ("-", "/", "http://", "https://")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 
@@ -29,7 +30,7 @@ def run() -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line; return its exit code."""
-    words = list(argv)
+    words = _without_own_path(list(argv))
     debug = os.environ.get("TIDEGAUGE_DEBUG", "").lower() in _TRUE
     if not _serves(words):
         debug = debug or _DEBUG in words
@@ -46,6 +47,12 @@ def main(argv: Sequence[str]) -> int:
         _write_no_more()
         return _unexpected(error, debug=debug)
     return code
+
+
+def _without_own_path(words: list[str]) -> list[str]:
+    """Pass over our own path: prometheus-adapter's chart gives /adapter to an image whose entry point it is already."""
+    own = bool(words) and words[0].startswith("/") and words[0].rpartition("/")[2] in _OWN_NAMES
+    return words[1:] if own else words
 
 
 def _serves(words: Sequence[str]) -> bool:
