@@ -1,4 +1,4 @@
-"""Where the control plane's programs come from, with a Go that only pretends to build."""
+"""Where the control plane's programs and helm come from, with a Go that only pretends to build."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ for package in sys.argv[sys.argv.index("-o") + 2:]:
     program.chmod(0o755)
 """
 _BROKEN_GO = "import sys; print('dial tcp: lookup failed'); sys.exit(1)"
-_KUBECTL = "print({!r})"
+_SAYS = "print({!r})"
 
 
 @dataclass(slots=True)
@@ -53,15 +53,21 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """A machine with etcd, which is else fetched."""
+    """A machine with etcd, which is else fetched, and with helm."""
     machine = Machine(tmp_path)
     machine.put("etcd")
+    machine.put("helm", helm("v3.22.0+g1"))
     return machine
 
 
 def kubectl(minor: str) -> str:
     """Return a kubectl that says this version."""
-    return _KUBECTL.format(json.dumps({"clientVersion": {"major": "1", "minor": minor}}))
+    return _SAYS.format(json.dumps({"clientVersion": {"major": "1", "minor": minor}}))
+
+
+def helm(version: str) -> str:
+    """Return a helm that says this version."""
+    return _SAYS.format(version)
 
 
 def test_programs_of_envtest_are_used(machine: Machine) -> None:
@@ -92,6 +98,20 @@ def test_kubectl_of_the_system_is_used_if_it_is_new_enough(machine: Machine, min
         with pytest.raises(ProgramMissingError, match="kubectl"):  # what our Go builds says no version
             machine.find()
     assert built.exists() is not is_used
+
+
+@pytest.mark.parametrize(("version", "is_used"), [("v3.16.4", False), ("v3.17.0", True), ("v4.0.1", True), ("", False)])
+def test_helm_of_the_system_is_used_if_it_is_new_enough(machine: Machine, version: str, is_used: bool) -> None:  # noqa: FBT001 - a table's column
+    """An old helm is left alone, and one is built into a cache of its own."""
+    machine.put("go", _GO.replace('""', repr(f"#!{sys.executable} -IS\n{helm('v3.22')}")))
+    machine.put("kubectl", kubectl("36"))
+    on_path = machine.put("helm", helm(version))
+
+    cache = cache_folder(machine.environment, "helm")
+
+    assert machine.find().helm == (on_path if is_used else cache / "helm")
+    assert (cache / "helm").exists() is not is_used
+    assert cache != cache_folder(machine.environment)
 
 
 def test_what_is_missing_is_built_once(machine: Machine) -> None:

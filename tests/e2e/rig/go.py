@@ -29,10 +29,11 @@ def build(
     module: Path,
     into: Path,
     link_flags: Sequence[str],
+    cost: str,
     environment: Mapping[str, str],
     say: Callable[[str], None],
 ) -> None:
-    """Build main packages into a folder; those that are there appear whole, or not at all.
+    """Build main packages into a folder; those that are there appear whole, or not at all. `cost` is said before it begins.
 
     Raises:
         BuildError: there is no Go, it fails, or it takes longer than the limit.
@@ -46,7 +47,7 @@ def build(
         output = f"{folder}/"
         argv = [*nice, go, "build", "-v", "-trimpath", f"-ldflags={' '.join(link_flags)}", "-o", output, *packages]
         names = ", ".join(package.rpartition("/")[2] for package in packages)
-        say(f"control plane: building {names} into {into} (5 minutes on two cores, 3 GB of disk) ...")
+        say(f"building {names} into {into} ({cost}) ...")
         _run(argv, module=module, environment=environment, say=say)
         for program in Path(folder).iterdir():
             program.replace(into / program.name)
@@ -75,7 +76,7 @@ def _run(argv: Sequence[str], *, module: Path, environment: Mapping[str, str], s
             raise
     if process.returncode:
         raise BuildError(f"go build failed after {time.monotonic() - start:.0f} s:\n" + "\n".join(tail))
-    say(f"control plane: built in {time.monotonic() - start:.0f} s")
+    say(f"built in {time.monotonic() - start:.0f} s")
 
 
 def _read(process: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:
@@ -105,4 +106,4 @@ def _follow(lines: queue.SimpleQueue[str | None], *, start: float, say: Callable
             )
         if now >= due:
             due = now + _LINE_SECONDS
-            say(f"control plane: {now - start:4.0f} s, {count} packages: {tail[-1] if tail else 'reading modules'}")
+            say(f"building: {now - start:4.0f} s, {count} packages: {tail[-1] if tail else 'reading modules'}")

@@ -1,10 +1,11 @@
-"""Where are kube-apiserver, kube-controller-manager, kubectl and etcd? Found, or built and fetched into a cache.
+"""Where are kube-apiserver, kube-controller-manager, kubectl, etcd and helm? Found, or built and fetched into a cache.
 
     PYTHONPATH=tests python -m e2e.rig.programs      # prints each program with its path
 
-Each program is looked for in the folder that KUBEBUILDER_ASSETS names (envtest's convention), then in our cache, kubectl and etcd
-also on PATH. What is missing is built with Go from `tests/e2e/controlplane/go.mod`; etcd is the system's package. Only the
-standard library is used. Exit code 3: something is missing and cannot be had, with what to do.
+Each program is looked for in the folder that KUBEBUILDER_ASSETS names (envtest's convention), then in our cache; kubectl, etcd
+and helm also on PATH. What is missing is built with Go from `tests/e2e/controlplane/go.mod` and `tests/e2e/helm/go.mod`, each with
+a cache of its own; etcd is the system's package. Only the standard library is used. Exit code 3: something is missing and cannot
+be had, with what to do.
 """
 
 from __future__ import annotations
@@ -26,26 +27,98 @@ from rig.debian import PackageError, unpack_package
 
 from e2e.rig.go import BuildError, build
 
-MODULE = Path(__file__).resolve().parents[1] / "controlplane"
 NOT_FOUND = 3  # the exit code
 _OLDEST_KUBECTL = (1, 32)  # older ones are not tried
+_OLDEST_HELM = (3, 17)  # the same
 _ASK_SECONDS = 20.0
-_BUILT = ("kube-apiserver", "kube-controller-manager", "kubectl")
-_SAME_VERSION = re.compile(r"^\s*(?:require )?k8s\.io/kubernetes (v\S+)", re.MULTILINE)
 
 
 class ProgramMissingError(Exception):
-    """A program of the control plane is missing and cannot be had; the text says what to do."""
+    """A program is missing and cannot be had; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Module:
+    """A Go module that builds programs.
+
+    Attributes:
+        folder: of its go.mod, below tests/e2e.
+        names: of the programs.
+        source: the module that they come from; its version stands in go.mod.
+        cost: what a build takes.
+        otherwise: how to do without a build.
+    """
+
+    folder: str
+    names: tuple[str, ...]
+    source: str
+    cost: str
+    otherwise: str
+
+    @property
+    def path(self) -> Path:
+        return Path(__file__).resolve().parents[1] / self.folder
+
+    @property
+    def version(self) -> str:
+        found = re.search(
+            rf"^\s*(?:require )?{re.escape(self.source)} (v\S+)", (self.path / "go.mod").read_text(), re.MULTILINE
+        )
+        if not found:
+            raise ProgramMissingError(f"{self.path / 'go.mod'} requires no version of {self.source}")
+        return found[1]
+
+    def cache(self, environment: Mapping[str, str]) -> Path:
+        base = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        lock = b"".join((self.path / name).read_bytes() for name in ("go.mod", "go.sum"))
+        return base / "tidegauge" / f"{self.folder}-{self.version}-{hashlib.sha256(lock).hexdigest()[:12]}"
+
+    def build(self, names: list[str], environment: Mapping[str, str], say: Callable[[str], None]) -> None:
+        packages = [f"{self.source}/cmd/{name}" for name in names]
+        flags = ["-s", "-w", *_stamps(self)]
+        try:
+            build(
+                packages,
+                module=self.path,
+                into=self.cache(environment),
+                link_flags=flags,
+                cost=self.cost,
+                environment=environment,
+                say=say,
+            )
+        except BuildError as error:
+            raise ProgramMissingError(
+                f"{', '.join(names)}: {error}\n"
+                f"Install the Go that tests/e2e/{self.folder}/go.mod asks for and let it reach its module proxy once, or\n"
+                f"{self.otherwise}."
+            ) from error
+
+
+_PLANE = _Module(
+    folder="controlplane",
+    names=("kube-apiserver", "kube-controller-manager", "kubectl"),
+    source="k8s.io/kubernetes",
+    cost="5 minutes on two cores, 3 GB of disk",
+    otherwise="set KUBEBUILDER_ASSETS to a folder that holds kube-apiserver, kube-controller-manager, kubectl and etcd",
+)
+_HELM = _Module(
+    folder="helm",
+    names=("helm",),
+    source="helm.sh/helm/v3",
+    cost="70 seconds on two cores, 1 GB of disk",
+    otherwise="put helm 3.17 or newer on PATH",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Programs:
-    """The programs of a control plane."""
+    """The programs of a control plane, and what installs something in it."""
 
     etcd: Path
     kube_apiserver: Path
     kube_controller_manager: Path
     kubectl: Path
+    helm: Path
 
 
 def find_programs(environment: Mapping[str, str], *, say: Callable[[str], None]) -> Programs:
@@ -55,68 +128,75 @@ def find_programs(environment: Mapping[str, str], *, say: Callable[[str], None])
         ProgramMissingError: one cannot be had; the text says what to do.
     """
     cache = cache_folder(environment)
+    found: dict[str, Path | None] = {}
+    for module in (_PLANE, _HELM):
+        with _one_at_a_time(module.cache(environment)):
+            found |= {name: _find(name, environment, module) for name in module.names}
+            if missing := [name for name in module.names if found[name] is None]:
+                module.build(missing, environment, say)
+                found |= {name: _find(name, environment, module) for name in missing}
     with _one_at_a_time(cache):
-        found = {name: _find(name, environment, cache) for name in (*_BUILT, "etcd")}
-        missing = [name for name in _BUILT if found[name] is None]
-        if missing:
-            _build(missing, cache, environment, say)
-        if found["etcd"] is None:
+        if not (etcd := _find("etcd", environment, _PLANE)):
             _fetch_etcd(cache)
-        found = {name: path or _find(name, environment, cache) for name, path in found.items()}
+            etcd = _find("etcd", environment, _PLANE)
+    found["etcd"] = etcd
     lost = [name for name, path in found.items() if path is None]
     if lost:
-        raise ProgramMissingError(f"control plane: {', '.join(lost)}: not where the build should have put it")
+        raise ProgramMissingError(f"{', '.join(lost)}: not where the build should have put it")
     return Programs(**{name.replace("-", "_"): path for name, path in found.items() if path})
 
 
-def cache_folder(environment: Mapping[str, str]) -> Path:
-    """Return the folder of built programs: outside the work tree, and another one for another version or lock file."""
-    base = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    lock = b"".join((MODULE / name).read_bytes() for name in ("go.mod", "go.sum"))
-    return base / "tidegauge" / f"controlplane-{_version()}-{hashlib.sha256(lock).hexdigest()[:12]}"
+def cache_folder(environment: Mapping[str, str], name: str = "kube-apiserver") -> Path:
+    """Return the folder of a built program: outside the work tree, and another one for another version or lock file."""
+    return (_HELM if name in _HELM.names else _PLANE).cache(environment)
 
 
-def _version() -> str:
-    found = _SAME_VERSION.search((MODULE / "go.mod").read_text())
-    if not found:
-        raise ProgramMissingError(f"{MODULE / 'go.mod'} requires no version of k8s.io/kubernetes")
-    return found[1]
-
-
-def _find(name: str, environment: Mapping[str, str], cache: Path) -> Path | None:
+def _find(name: str, environment: Mapping[str, str], module: _Module) -> Path | None:
+    cache = module.cache(environment)
     folders = [cache, cache / "etcd-server" / "usr" / "bin"]
     if assets := environment.get("KUBEBUILDER_ASSETS"):
         folders.insert(0, Path(assets))
     places = [folder / name for folder in folders]
-    if name in {"etcd", "kubectl"} and (on_path := shutil.which(name, path=environment.get("PATH"))):
+    if name in {"etcd", "kubectl", "helm"} and (on_path := shutil.which(name, path=environment.get("PATH"))):
         places.append(Path(on_path))
     usable = (place for place in places if place.is_file() and os.access(place, os.X_OK))
-    return next((place for place in usable if name != "kubectl" or _is_new_enough(place)), None)
+    return next((place for place in usable if _is_new_enough(name, place)), None)
 
 
-def _is_new_enough(kubectl: Path) -> bool:
-    argv = [str(kubectl), "version", "--client", "--output=json"]
+def _is_new_enough(name: str, program: Path) -> bool:
+    ask = _ASK.get(name)
+    return ask is None or ask(program)
+
+
+def _kubectl_is_new_enough(program: Path) -> bool:
     with contextlib.suppress(OSError, ValueError, KeyError, subprocess.SubprocessError):
-        done = subprocess.run(argv, check=True, capture_output=True, timeout=_ASK_SECONDS)
-        version = json.loads(done.stdout)["clientVersion"]
+        version = json.loads(_said_by(program, "version", "--client", "--output=json"))["clientVersion"]
         return (int(version["major"]), int(version["minor"].rstrip("+"))) >= _OLDEST_KUBECTL
     return False
 
 
-def _build(names: list[str], cache: Path, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
-    version = _version()
-    _, minor, _ = version.split(".")
-    told = {"gitVersion": version, "gitMajor": "1", "gitMinor": minor}
-    stamps = [f"-X k8s.io/component-base/version.{key}={value}" for key, value in told.items()]
-    packages = [f"k8s.io/kubernetes/cmd/{name}" for name in names]
-    try:
-        build(packages, module=MODULE, into=cache, link_flags=["-s", "-w", *stamps], environment=environment, say=say)
-    except BuildError as error:
-        raise ProgramMissingError(
-            f"control plane: {', '.join(names)}: {error}\n"
-            "Install the Go that tests/e2e/controlplane/go.mod asks for and let it reach its module proxy once, or set\n"
-            f"KUBEBUILDER_ASSETS to a folder that holds {', '.join(_BUILT)} and etcd."
-        ) from error
+def _helm_is_new_enough(program: Path) -> bool:
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        found = re.match(r"v(\d+)\.(\d+)", _said_by(program, "version", "--template={{ .Version }}"))
+        return found is not None and (int(found[1]), int(found[2])) >= _OLDEST_HELM
+    return False
+
+
+_ASK: Mapping[str, Callable[[Path], bool]] = {"kubectl": _kubectl_is_new_enough, "helm": _helm_is_new_enough}
+
+
+def _said_by(program: Path, *arguments: str) -> str:
+    argv = [str(program), *arguments]
+    return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=_ASK_SECONDS).stdout
+
+
+def _stamps(module: _Module) -> list[str]:
+    """Return the linker's flags that tell Kubernetes' programs their version; helm knows its own."""
+    if module is not _PLANE:
+        return []
+    _, minor, _ = module.version.split(".")
+    told = {"gitVersion": module.version, "gitMajor": "1", "gitMinor": minor}
+    return [f"-X k8s.io/component-base/version.{key}={value}" for key, value in told.items()]
 
 
 def _fetch_etcd(cache: Path) -> None:
