@@ -61,11 +61,14 @@ class _Module:
 
     @property
     def version(self) -> str:
+        return self.required(self.source)
+
+    def required(self, module: str) -> str:
         found = re.search(
-            rf"^\s*(?:require )?{re.escape(self.source)} (v\S+)", (self.path / "go.mod").read_text(), re.MULTILINE
+            rf"^\s*(?:require )?{re.escape(module)} (v\S+)", (self.path / "go.mod").read_text(), re.MULTILINE
         )
         if not found:
-            raise ProgramMissingError(f"{self.path / 'go.mod'} requires no version of {self.source}")
+            raise ProgramMissingError(f"{self.path / 'go.mod'} requires no version of {module}")
         return found[1]
 
     def cache(self, environment: Mapping[str, str]) -> Path:
@@ -191,12 +194,17 @@ def _said_by(program: Path, *arguments: str) -> str:
 
 
 def _stamps(module: _Module) -> list[str]:
-    """Return the linker's flags that tell Kubernetes' programs their version; helm knows its own."""
-    if module is not _PLANE:
-        return []
-    _, minor, _ = module.version.split(".")
-    told = {"gitVersion": module.version, "gitMajor": "1", "gitMinor": minor}
-    return [f"-X k8s.io/component-base/version.{key}={value}" for key, value in told.items()]
+    """Return the linker's flags that tell programs what their own release builds tell them."""
+    if module is _PLANE:
+        _, minor, _ = module.version.split(".")
+        told = {"gitVersion": module.version, "gitMajor": "1", "gitMinor": minor}
+        return [f"-X k8s.io/component-base/version.{key}={value}" for key, value in told.items()]
+    _, minor, _ = module.required("k8s.io/client-go").split(".")  # what charts are rendered for without a cluster
+    versions = [f"-X {module.source}/pkg/{package}.k8sVersion" for package in ("chartutil", "lint/rules")]
+    return [
+        f"-X {module.source}/internal/version.version={module.version}",
+        *(f"{version}{part}" for version in versions for part in ("Major=1", f"Minor={minor}")),
+    ]
 
 
 def _fetch_etcd(cache: Path) -> None:
