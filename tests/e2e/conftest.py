@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 from rig.find_prometheus import PrometheusMissingError, find_prometheus
+from rig.sandbox import SandboxMissingError, check_sandbox
 
 from e2e.rig.cluster import Cluster
 from e2e.rig.control_plane import ControlPlane
+from e2e.rig.network import NetworkMissingError
 from e2e.rig.programs import NOT_FOUND, ProgramMissingError, Programs, find_programs
+from e2e.rig.site import Site, open_site
 from e2e.rig.stage import Stage, open_stage
 
 MakeReport = Generator[None, pytest.TestReport, pytest.TestReport]
@@ -73,12 +76,33 @@ def stage(
         yield stage
 
 
+@pytest.fixture(scope="session")
+def site(
+    programs: Programs, prometheus_binaries: Path, tmp_path_factory: pytest.TempPathFactory, logs: dict[str, Path]
+) -> Iterator[Site]:
+    """A second cluster, in which the adapter's pods really run; tests share it, and clean up what they install.
+
+    It takes root. Without that its tests are skipped, but never where CI is set.
+    """
+    try:
+        check_sandbox()
+        site = open_site(programs, tmp_path_factory.mktemp("site"), prometheus_binaries=prometheus_binaries, logs=logs)
+        with site as opened:
+            yield opened
+    except (SandboxMissingError, NetworkMissingError) as error:
+        if os.environ.get("CI"):
+            pytest.exit(str(error), returncode=NOT_FOUND)
+        pytest.skip(f"SKIPPED, this machine runs no pods: {error}")
+
+
 @pytest.fixture(autouse=True)
 def _alive(request: pytest.FixtureRequest) -> Iterator[None]:
     """Name the program that has died, before a test fails for a stranger reason."""
     yield
     if "plane" in request.fixturenames:
         request.getfixturevalue("plane").check_alive()
+    if "site" in request.fixturenames:
+        request.getfixturevalue("site").cluster.plane.check_alive()
 
 
 @pytest.hookimpl(tryfirst=True)

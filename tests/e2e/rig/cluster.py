@@ -21,6 +21,12 @@ _PATHS = {
     "Pod": "/api/v1/namespaces/{}/pods",
     "Service": "/api/v1/namespaces/{}/services",
     "ConfigMap": "/api/v1/namespaces/{}/configmaps",
+    "Secret": "/api/v1/namespaces/{}/secrets",
+    "Endpoints": "/api/v1/namespaces/{}/endpoints",
+    "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
+    "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
+    "PodDisruptionBudget": "/apis/policy/v1/namespaces/{}/poddisruptionbudgets",
+    "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles",
     "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
     "HorizontalPodAutoscaler": "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers",
@@ -113,6 +119,12 @@ class Cluster:
         found = self.get(kind, name, space) or {}
         conditions = found.get("status", {}).get("conditions") or ()
         return next((one for one in conditions if one["type"] == condition), None)
+
+    def bind_pod(self, name: str, space: str, node: str) -> None:
+        """Give a pod to a node, as the scheduler does; pods without one are deleted without a word to anybody."""
+        target = {"apiVersion": "v1", "kind": "Node", "name": node}
+        document = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}, "target": target}
+        self._send("POST", f"{self._path('Pod', space)}/{name}/binding", document)
 
     def run_pod(self, name: str, space: str, *, address: str = "10.1.0.1") -> None:
         """Make a pod Running and Ready, as a kubelet would."""

@@ -1,6 +1,6 @@
-"""etcd, kube-apiserver and kube-controller-manager on loopback, which end with us.
+"""etcd, kube-apiserver and kube-controller-manager, which end with us.
 
-There is no kubelet and no scheduler: pods stay Pending until somebody patches their status (see `pods`).
+There is no kubelet and no scheduler: pods stay Pending until somebody patches their status (see `kubelet` and `node`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from e2e.rig.audit import POLICY, AuditLog
 from e2e.rig.front_proxy import FrontProxy
 from e2e.rig.kubeconfig import certificate_user, write_kubeconfig
 from e2e.rig.kubectl import Kubectl
-from e2e.rig.pki import Authority, PairFiles, signing_keys
+from e2e.rig.pki import LOOPBACK, Authority, PairFiles, signing_keys
 from e2e.rig.programs import Programs
 
 ADMIN = "e2e-admin"
@@ -38,11 +38,18 @@ _CONTROLLERS = (
     "namespace-controller",
     "serviceaccount-controller",
 )
+# What pods need that talk to kube-apiserver and are reached by their Services.
+# kube-apiserver's own proxy to Services reads Endpoints, its aggregator EndpointSlices.
+_CONTROLLERS_OF_PODS = (
+    "endpoints-controller",
+    "endpointslice-controller",
+    "root-ca-certificate-publisher-controller",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Ports of 127.0.0.1, all different."""
+    """Ports of loopback, all different; that of kube-apiserver is free on its address."""
 
     etcd: int
     etcd_peers: int
@@ -50,12 +57,12 @@ class Ports:
     manager: int
 
     @classmethod
-    def free(cls) -> Self:
-        """Return ports that nobody listens on now."""
+    def free(cls, address: str) -> Self:
+        """Return ports that nobody listens on now; `address` is kube-apiserver's."""
         with contextlib.ExitStack() as stack:
             sockets = [stack.enter_context(socket.socket()) for _ in range(4)]
-            for one in sockets:
-                one.bind(("127.0.0.1", 0))
+            for one, host in zip(sockets, (LOOPBACK, LOOPBACK, address, LOOPBACK), strict=True):
+                one.bind((host, 0))
             numbers = [one.getsockname()[1] for one in sockets]
         return cls(etcd=numbers[0], etcd_peers=numbers[1], api=numbers[2], manager=numbers[3])
 
@@ -83,6 +90,7 @@ class ControlPlane:
 
     Attributes:
         url: of kube-apiserver.
+        address, port: of kube-apiserver.
         authority: signs serving certificates and clients (`--client-ca-file`).
         front_proxy: what kube-apiserver shows to extension servers; it can be replaced while everything runs.
         admin: the certificate of a user who may do everything.
@@ -93,9 +101,15 @@ class ControlPlane:
         started_seconds: how long each program took until it was ready.
     """
 
-    def __init__(self, programs: Programs, folder: Path) -> None:
+    def __init__(self, programs: Programs, folder: Path, *, pods_at: str = "") -> None:
+        """`pods_at` is this machine's address in the network of pods that really run: Services lead to them then.
+
+        Without it a Service of type ExternalName leads to a port of loopback.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self._programs = programs
+        self._pods_at = pods_at
+        self.address = pods_at or LOOPBACK
         self._home = Home(folder)
         self._stack = contextlib.ExitStack()
         self.authority = self._home.authority
@@ -156,8 +170,9 @@ class ControlPlane:
         return httpx.Client(base_url=self.url, verify=context, headers=headers, timeout=70, trust_env=False)
 
     def _start(self) -> None:
-        ports = Ports.free()
-        self.url = f"https://127.0.0.1:{ports.api}"
+        ports = Ports.free(self.address)
+        self.port = ports.api
+        self.url = f"https://{self.address}:{self.port}"
         self._write_files()
         self._run("etcd", self._etcd(ports), lambda: _is_good(f"http://127.0.0.1:{ports.etcd}/health"))
         self._run("kube-apiserver", self._kube_apiserver(ports), lambda: self.api.get("/readyz").is_success)
@@ -166,7 +181,7 @@ class ControlPlane:
     def _write_files(self) -> None:
         home = self._home
         home.write("ca.crt", self.authority.pem)
-        home.pair("serving").write(self.authority.server(["localhost", "kubernetes.default.svc"]))
+        home.pair("serving").write(self.authority.server(["localhost", "kubernetes.default.svc"], address=self.address))
         admin, manager = self.authority.client(ADMIN, "system:masters"), self.authority.client(_MANAGER)
         self.admin.write(admin)
         home.write("audit-policy.yaml", POLICY.encode())
@@ -207,20 +222,19 @@ class ControlPlane:
         return [
             self._programs.kube_apiserver,
             f"--etcd-servers=http://127.0.0.1:{ports.etcd}",
-            "--bind-address=127.0.0.1",
-            "--advertise-address=127.0.0.1",
+            f"--bind-address={self.address}",
+            f"--advertise-address={self.address}",
             f"--secure-port={ports.api}",
             f"--tls-cert-file={self._home.pair('serving').certificate}",
             f"--tls-private-key-file={self._home.pair('serving').key}",
             f"--client-ca-file={folder / 'ca.crt'}",
-            "--service-cluster-ip-range=10.0.0.0/24",
+            "--service-cluster-ip-range=10.0.0.0/24,fd00:10::/112",  # Services may ask for both families
             f"--service-account-issuer={_ISSUER}",
             f"--service-account-key-file={folder / 'tokens.pub'}",
             f"--service-account-signing-key-file={folder / 'tokens.key'}",
             "--authorization-mode=RBAC",
             "--endpoint-reconciler-type=none",
-            "--disable-admission-plugins=ServiceAccount",  # pods need no token here
-            "--enable-aggregator-routing=false",  # so that a Service of type ExternalName reaches a local port
+            *self._routing(),
             f"--requestheader-client-ca-file={proxy.authority_file}",
             f"--requestheader-allowed-names={proxy.USER}",
             "--requestheader-username-headers=X-Remote-User",
@@ -232,6 +246,12 @@ class ControlPlane:
             f"--audit-log-path={folder / 'audit.log'}",
             "--audit-log-maxsize=2000",  # MB; a log that is rotated cannot be counted
         ]
+
+    def _routing(self) -> Sequence[str]:
+        if self._pods_at:
+            return ("--enable-aggregator-routing=true",)  # to the addresses of pods: nobody serves those of Services
+        # Pods need no token there, and a Service of type ExternalName reaches a local port.
+        return ("--disable-admission-plugins=ServiceAccount", "--enable-aggregator-routing=false")
 
     def _manager(self, ports: Ports) -> list[str | Path]:
         folder = self._home.folder
@@ -245,7 +265,8 @@ class ControlPlane:
             f"--secure-port={ports.manager}",
             f"--tls-cert-file={self._home.pair('serving').certificate}",
             f"--tls-private-key-file={self._home.pair('serving').key}",
-            f"--controllers={','.join(_CONTROLLERS)}",
+            f"--controllers={','.join((*_CONTROLLERS, *(_CONTROLLERS_OF_PODS if self._pods_at else ())))}",
+            f"--root-ca-file={folder / 'ca.crt'}",
             "--use-service-account-credentials=true",
             f"--service-account-private-key-file={folder / 'tokens.key'}",
             "--leader-elect=false",

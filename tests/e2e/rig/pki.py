@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from rig.certificates import Pair
 
+LOOPBACK: Final = "127.0.0.1"
 _BEGIN = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 _END = dt.datetime(2120, 1, 1, tzinfo=dt.UTC)
 
@@ -54,9 +56,10 @@ class Authority:
         builder = builder.add_extension(self._id, critical=False)
         self.pem = builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
-    def server(self, names: Sequence[str]) -> Pair:
-        """Return a serving certificate for DNS names and the loopback address."""
-        alternatives = [*map(x509.DNSName, names), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    def server(self, names: Sequence[str], *, address: str = LOOPBACK) -> Pair:
+        """Return a serving certificate for DNS names and addresses: the loopback one, and another."""
+        addresses = dict.fromkeys((LOOPBACK, address))
+        alternatives = [*map(x509.DNSName, names), *(x509.IPAddress(ipaddress.ip_address(one)) for one in addresses)]
         return self._issue(_named(names[0]), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
 
     def client(self, user: str, *groups: str) -> Pair:

@@ -15,7 +15,10 @@ from typing import Self
 import httpx
 from rig.processes import Child, free_port, wait_until
 
+from e2e.rig.network import Place
+
 SCRAPE_SECONDS = 1
+_PORT = 9090  # Prometheus' own default
 _READY_SECONDS = 30.0
 _CONFIG = """
 global: {{scrape_interval: {seconds}s, scrape_timeout: {seconds}s}}
@@ -29,19 +32,19 @@ Samples = Mapping[str, float]
 
 
 class Series:
-    """Gauges, written as `name{label="value"}`, on a free port of loopback; use it as a context manager.
+    """Gauges, written as `name{label="value"}`, on a free port, of loopback or another address; use it as a context manager.
 
     A source is called at each scrape, for series that follow the cluster, such as one for each pod.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self._fixed: dict[str, float] = {}
         self._sources: list[Callable[[], Samples]] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._text))
+        self._server = ThreadingHTTPServer((host, 0), _handler(self._text))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="series", daemon=True)
-        self.address = f"127.0.0.1:{self._server.server_port}"
+        self.address = f"{host}:{self._server.server_port}"
 
     def set(self, samples: Samples) -> None:
         """Set gauges; others stay."""
@@ -101,15 +104,19 @@ def _handler(text: Callable[[], str]) -> type[BaseHTTPRequestHandler]:
 
 
 class ScrapingPrometheus:
-    """A Prometheus that keeps its address over restarts; use it as a context manager."""
+    """A Prometheus that keeps its address over restarts; use it as a context manager.
 
-    def __init__(self, binaries: Path, folder: Path, *, target: str) -> None:
+    With a place in the network of pods it is there, on its usual port; else on a free one of loopback.
+    """
+
+    def __init__(self, binaries: Path, folder: Path, *, target: str, place: Place | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._program = binaries / "prometheus"
         self._folder = folder
         (folder / "prometheus.yml").write_text(_CONFIG.format(seconds=SCRAPE_SECONDS, address=target))
-        self._port = free_port()
-        self.url = f"http://127.0.0.1:{self._port}"
+        self._address = f"{place.address}:{_PORT}" if place else f"127.0.0.1:{free_port()}"
+        self._prefix = place.enter() if place else ()
+        self.url = f"http://{self._address}"
         self.log = folder / "prometheus.log"
         self._child: Child | None = None
 
@@ -121,10 +128,11 @@ class ScrapingPrometheus:
             TimeoutError: it was not ready in time.
         """
         argv: list[str | Path] = [
+            *self._prefix,
             self._program,
             f"--config.file={self._folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self._folder / 'data'}",
-            f"--web.listen-address=127.0.0.1:{self._port}",
+            f"--web.listen-address={self._address}",
             "--log.level=warn",
         ]
         child = self._child = Child("prometheus", argv, log=self.log)
