@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from adapter.cli.flags import CONFIG, SHARED, set_up_logs, taking
+from adapter.cli.manifest_format import Extent, ManifestFormat, Measure, MetricKind
 from adapter.cli.output import Format, Streams
 from adapter.cli.report_format import ReportFormat
 from adapter.cli.usage import UsageError
@@ -56,6 +57,9 @@ MetricSelector = Annotated[
     typer.Option(
         "--metric-selector", metavar="SELECTOR", help="labels of the series of a custom metric", show_default=False
     ),
+]
+RulesFiles = Annotated[
+    list[str], typer.Argument(metavar="RULES...", help="rules files, directories or globs", show_default=False)
 ]
 TextOrJson = Annotated[Format, typer.Option("--format", help="for people or for programs")]
 
@@ -113,9 +117,7 @@ def _serve() -> int:
 
 
 def _check(
-    rules: Annotated[
-        list[str], typer.Argument(metavar="RULES...", help="rules files, directories or globs", show_default=False)
-    ],
+    rules: RulesFiles,
     *,
     flags: Sequence[str],
     format_: Annotated[ReportFormat, typer.Option("--format", help="how problems are written")] = ReportFormat.TEXT,
@@ -196,6 +198,131 @@ def _config_gen(
     return config_gen(rate_interval=rate_interval, label_prefix=label_prefix, streams=_streams())
 
 
+def _rbac(
+    rules: RulesFiles,
+    *,
+    flags: Sequence[str],
+    name: Annotated[str, typer.Option("--name", help="what the names of all objects begin with")] = "tidegauge",
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="namespace of the adapter's service account")
+    ] = "custom-metrics",
+    service_account: Annotated[str, typer.Option("--service-account", help="the adapter's account")] = "tidegauge",
+    extent: Annotated[
+        Extent, typer.Option("--for", help="the objects that the rules are about, or everything")
+    ] = Extent.ALL,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kinds", metavar="RESOURCE,...", help="resources that templates of labels stand for", show_default=False
+        ),
+    ] = None,
+    certificate: Annotated[
+        str,
+        typer.Option(
+            "--self-managed-certificate",
+            metavar="NAMESPACE/SERVICE",
+            help="also what this flag of serving needs",
+            show_default=False,
+        ),
+    ] = "",
+    certificate_secret: Annotated[
+        str,
+        typer.Option(
+            "--self-managed-certificate-secret", metavar="NAME", help="the Secret of that flag", show_default=False
+        ),
+    ] = "",
+    reader: Annotated[
+        str,
+        typer.Option(
+            "--reader",
+            metavar="NAME",
+            help="only a ClusterRole of this name that reads the metrics; for NAMESPACE/ACCOUNT bound to it",
+            show_default=False,
+        ),
+    ] = "",
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", metavar="METRIC", help="let the reader read this one only", show_default=False),
+    ] = None,
+    format_: Annotated[
+        ManifestFormat, typer.Option("--format", help="how manifests are written")
+    ] = ManifestFormat.YAML,
+) -> int:
+    """Print the roles and bindings that rules need in a cluster, and no others.
+
+    The exit code is 0, 1 if some series query could not be asked, 2 if flags or files are wrong.
+    """
+    from adapter.cli.rbac import RbacOptions, rbac  # noqa: PLC0415 - each command loads what it needs
+
+    options = RbacOptions(
+        name=name,
+        namespace=namespace,
+        service_account=service_account,
+        extent=extent,
+        kinds=tuple(one for text in kinds or () for one in text.split(",") if one),
+        certificate=certificate,
+        certificate_secret=certificate_secret,
+        reader=reader,
+        metrics=tuple(metric or ()),
+    )
+    streams = _streams()
+    return _run(rbac(rules, flags=flags, options=options, format_=format_, streams=streams), streams, _RELIST)
+
+
+def _hpa_snippet(
+    metric: Annotated[str, typer.Argument(metavar="METRIC", help="name of the metric", show_default=False)],
+    *,
+    flags: Sequence[str],
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="namespace of the autoscaler", show_default=False)
+    ] = "",
+    target: Annotated[
+        str, typer.Option("--target", metavar="QUANTITY", help="100, 500m, 2k, or 50% of cpu", show_default=False)
+    ] = "",
+    measure: Annotated[
+        Measure | None,
+        typer.Option("--target-type", help="share of each pod, undivided, or percent of requests", show_default=False),
+    ] = None,
+    kind: Annotated[
+        MetricKind | None, typer.Option("--kind", help="type of the metric; the rules decide it", show_default=False)
+    ] = None,
+    object_: Annotated[
+        str, typer.Option("--object", metavar="RESOURCE/NAME", help="object of the type object", show_default=False)
+    ] = "",
+    selector: Annotated[
+        str | None,
+        typer.Option("--selector", "-l", metavar="SELECTOR", help="labels of the metric's series", show_default=False),
+    ] = None,
+    deployment: Annotated[
+        str, typer.Option("--deployment", metavar="NAME", help="a whole autoscaler for this one", show_default=False)
+    ] = "",
+    minimum: Annotated[int | None, typer.Option("--min", help="fewest pods", show_default="1")] = None,
+    maximum: Annotated[int | None, typer.Option("--max", help="most pods", show_default="10")] = None,
+    format_: Annotated[
+        ManifestFormat, typer.Option("--format", help="how manifests are written")
+    ] = ManifestFormat.YAML,
+) -> int:
+    """Print a metric as a HorizontalPodAutoscaler (autoscaling/v2) has it, or a whole autoscaler.
+
+    With rules files (--config) the rules say which type of metric it is, and what cannot work is refused. The exit code
+    is 0, 1 if some series query could not be asked, 2 if it cannot work, or flags or files are wrong.
+    """
+    from adapter.cli.hpa_choice import Wish  # noqa: PLC0415 - each command loads what it needs
+    from adapter.cli.hpa_snippet import SnippetOptions, hpa_snippet  # noqa: PLC0415 - the same
+
+    options = SnippetOptions(
+        wish=Wish(metric=metric, kind=kind, object=object_, namespace=_value(namespace) or ""),
+        target=target,
+        measure=measure,
+        selector=_value(selector),
+        deployment=deployment,
+        minimum=minimum,
+        maximum=maximum,
+    )
+    streams = _streams()
+    return _run(hpa_snippet(options, flags=flags, format_=format_, streams=streams), streams, _RELIST)
+
+
 # What `tidegauge --help` says of each command, and the command.
 _COMMANDS: dict[str, tuple[str, Callable[..., int]]] = {
     "serve": ("Serve the metrics APIs, as flags alone do.", _serve),
@@ -204,6 +331,8 @@ _COMMANDS: dict[str, tuple[str, Callable[..., int]]] = {
     "get": ("Show the values that a request gets.", taking((*CONFIG, *SHARED))(_get)),
     "list": ("List the metrics there are.", taking((*CONFIG, *SHARED))(_list)),
     "config-gen": ("Print prometheus-adapter's default rules.", _config_gen),
+    "rbac": ("Print the permissions that rules need.", taking(SHARED)(_rbac)),
+    "hpa-snippet": ("Print a metric for a HorizontalPodAutoscaler.", taking((*CONFIG, *SHARED))(_hpa_snippet)),
 }
 
 
