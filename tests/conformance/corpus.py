@@ -3,6 +3,7 @@
 A world
     about    what it is about, in a sentence
     rules    the text of the rules file, or file names with their texts
+    shipped  instead of rules: the name of a file in `config`, which is what the world is about
     series   lines of `name{labels} gauge V`, `counter PER_SECOND` or `old V`, as in `rig.prometheus`
     objects  Kubernetes manifests, or lines of `KIND [NAMESPACE/]NAME [LABEL=VALUE ...]` that stand for them
     flags    flags of the adapter besides those that name the files
@@ -100,6 +101,7 @@ class World:
     name: str
     about: str
     rules: Mapping[str, str]
+    shipped: str  # which file of ours the rules are; empty if they are the world's own
     series: tuple[str, ...]
     objects: str
     flags: tuple[str, ...]

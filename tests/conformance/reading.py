@@ -14,10 +14,11 @@ import yaml
 from conformance.corpus import NOW_SECONDS, Case, Labelled, Reply, Step, World
 
 FOLDER = Path(__file__).parent / "cases"
+SHIPPED = Path(__file__).parents[2] / "config"
 CUSTOM = "/apis/custom.metrics.k8s.io/v1beta2"
 EXTERNAL = "/apis/external.metrics.k8s.io/v1beta1"
 
-_WORLD_KEYS = {"about", "rules", "series", "objects", "flags", "real", "cases"}
+_WORLD_KEYS = {"about", "rules", "shipped", "series", "objects", "flags", "real", "cases"}
 _REQUEST_KEYS = {"custom", "external", "path"}
 _STEP_KEYS = {
     *_REQUEST_KEYS,
@@ -71,8 +72,11 @@ def _world(path: Path) -> World:
     # Nothing but texts, lists and mappings: what stands there is what is meant.
     written = path.read_text(encoding="utf-8")
     text = yaml.load(written, Loader=yaml.BaseLoader)  # noqa: S506 - builds no objects
-    _check_keys(path.name, text, _WORLD_KEYS, needed={"about", "rules", "cases"})
-    rules = text["rules"]
+    _check_keys(path.name, text, _WORLD_KEYS, needed={"about", "cases"})
+    if ("rules" in text) is ("shipped" in text):
+        raise BadCaseError(f"{path.name}: either rules or shipped")
+    shipped = text.get("shipped", "")
+    rules = {shipped: (SHIPPED / shipped).read_text(encoding="utf-8")} if shipped else text["rules"]
     real = text.get("real", "")
     cases = tuple(_case(f"{path.stem}: ", one, real) for one in text["cases"])
     names = [case.name for case in cases]
@@ -82,6 +86,7 @@ def _world(path: Path) -> World:
         name=path.stem,
         about=text["about"],
         rules={"rules.yaml": rules} if isinstance(rules, str) else rules,
+        shipped=shipped,
         series=tuple(text.get("series") or ()),
         objects=json.dumps({"apiVersion": "v1", "kind": "List", "items": _manifests(written)}),
         flags=tuple(text.get("flags") or ()),
