@@ -1,0 +1,1 @@
+"""What the tests of the chart compare: values, and facts about what prometheus-adapter's chart makes of them."""
