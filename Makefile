@@ -42,6 +42,18 @@ e2e: $(INSTALLED) ## tests behind a real kube-apiserver, which Go builds once (5
 	@PYTHONPATH=tests $(BIN)/python -m e2e.rig.programs
 	@$(WITH_PROMETHEUS) $(BIN)/pytest tests/e2e -s $(ARGS)
 
+.PHONY: image-test
+image-test: $(INSTALLED) ## the image's steps in a scratch root, the packages, the SBOM (wants root; no engine)
+	$(BIN)/pytest tests/image tests/release -rs $(ARGS)
+
+.PHONY: dist
+dist: $(INSTALLED) ## wheel and sdist into dist/, dated by the commit
+	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} $(BIN)/python -m hatchling build
+
+.PHONY: sbom
+sbom: $(INSTALLED) ## CycloneDX of the image's Python parts into dist/, one file for each platform
+	@$(BIN)/python deploy/image/sbom.py dist
+
 .PHONY: demo
 demo: $(INSTALLED) ## what an HPA sees of a small workload, no cluster (ONCE=1: one round, PORT=8443)
 	@$(WITH_PROMETHEUS) PYTHONPATH=tests $(BIN)/python -m demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
@@ -59,6 +71,8 @@ lock: ## pin the dependencies again (needs uv)
 	@command -v uv >/dev/null || { echo "make lock: uv is not on PATH; install it (pipx install uv)" >&2; exit 3; }
 	$(UV_LOCK) --output-file requirements.txt pyproject.toml
 	$(UV_LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml
+	sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml | \
+	  $(UV_LOCK) --no-annotate --constraint requirements-dev.txt --output-file deploy/image/requirements-build.txt -
 
 # The packages, again only when the lock changes; then the command, which `pip` need not go to the network for.
 $(LOCKED): requirements-dev.txt
