@@ -14,6 +14,7 @@ import pytest
 import yaml
 from rig.processes import wait_until
 
+from adapter import __version__
 from adapter.cli.main import main
 from adapter.config.load import load_rules
 from adapter.config.settings import parse_flags
@@ -317,6 +318,11 @@ def test_the_hpa_controllers_rights_are_its_own(render: Render) -> None:
 
     assert len(readers) == len(APIS)
     assert all(one["subjects"] == [AUTOSCALER] for one in readers)
+
+
+def test_the_image_is_of_this_version(render: Render) -> None:
+    """The manifests of a release start that release."""
+    assert _pod(render("example-custom"))["containers"][0]["image"] == f"ghcr.io/tidegauge/tidegauge:{__version__}"
 
 
 def test_every_component_is_in_some_case() -> None:
