@@ -115,12 +115,12 @@ def _checked(choice: Choice, wish: Wish, looked: LookedAt) -> Choice:
     if candidate is None:
         return choice
     policies, name = candidate.rule.policies, rule_name(candidate.rule)
-    if wish.namespace and not policies.allows(wish.namespace):
+    is_namespace = choice.object_kind is not None and choice.object_kind.group_resource == NAMESPACES
+    # An autoscaler asks in its own namespace, for objects outside of namespaces, too.
+    namespace = wish.namespace or (choice.object_name if is_namespace else "")
+    if namespace and not policies.allows(namespace):
         allowed = listed(policies.allow_namespaces)
-        raise UsageError(f"rule {name} does not serve the namespace {wish.namespace}: allowNamespaces has {allowed}")
-    scoped = choice.object_kind is None or choice.object_kind.namespaced or choice.object_kind.plural == "namespaces"
-    if not scoped and not policies.allows(""):
-        raise UsageError(f'rule {name} shows objects outside of namespaces only if allowNamespaces has "*"')
+        raise UsageError(f"rule {name} does not serve the namespace {namespace}: allowNamespaces has {allowed}")
     return Choice(
         kind=choice.kind,
         object_kind=choice.object_kind,
@@ -134,7 +134,9 @@ def _doubts(candidate: Candidate, looked: LookedAt) -> Iterator[str]:
     name = rule_name(candidate.rule)
     if candidate.sure:
         return
-    if looked.entries is not None:
+    if not looked.failing.keys().isdisjoint(candidate.rule.series_queries):
+        yield f"whether rule {name} gives it is not known"
+    elif looked.entries is not None:
         yield f"rule {name} may give it, but has no such series now; `tidegauge explain` shows what is missing"
     else:
         yield f"whether rule {name} gives it depends on the series: --prometheus-url looks at them"

@@ -85,7 +85,7 @@ class SnippetOptions:
     maximum: int | None = None
 
 
-async def hpa_snippet(
+async def print_hpa_snippet(
     options: SnippetOptions, *, flags: Sequence[str], format_: ManifestFormat, streams: Streams
 ) -> int:
     """Print the metric or the autoscaler; the exit code is 1 if a series query could not be asked."""

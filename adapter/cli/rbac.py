@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 from adapter.cli.manifest_format import Extent, ManifestFormat
 from adapter.cli.metric_reader import reader_rules
 from adapter.cli.output import Page, Streams, write_json
+from adapter.cli.rbac_options import RbacOptions, check_options
 from adapter.cli.rules_looked_at import LookedAt, look_at_rules
 from adapter.cli.usage import UsageError
 from adapter.cli.wording import listed
@@ -31,10 +31,6 @@ from adapter.rules.rule import Rule
 
 EXIT_NOT_ASKED = 1
 
-# Names as kube-apiserver takes them: RFC 1123 labels and subdomains; roles may have colons besides.
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_SUBDOMAIN: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_ROLE: Final = re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9]([-A-Za-z0-9:._]*[A-Za-z0-9])?")
 _AUTOSCALER: Final = Account(namespace="kube-system", name="horizontal-pod-autoscaler")
 # The names under which the adapter's APIs may be registered; it looks at each of them.
 API_SERVICES: Final = (
@@ -46,27 +42,7 @@ API_SERVICES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RbacOptions:
-    """What the roles are called, who gets them, and which are wanted; empty text means not given."""
-
-    name: str = "tidegauge"
-    namespace: str = "custom-metrics"
-    service_account: str = "tidegauge"
-    extent: Extent = Extent.ALL
-    kinds: tuple[str, ...] = ()  # what templates of labels stand for
-    certificate: str = ""  # NAMESPACE/SERVICE
-    certificate_secret: str = ""
-    reader: str = ""  # NAME, or NAMESPACE/ACCOUNT
-    metrics: tuple[str, ...] = ()  # of the reader
-
-    @property
-    def account(self) -> Account:
-        """Return who the adapter is."""
-        return Account(namespace=self.namespace, name=self.service_account)
-
-
-async def rbac(
+async def print_rbac(
     paths: Sequence[str],
     *,
     flags: Sequence[str],
@@ -75,7 +51,7 @@ async def rbac(
     streams: Streams,
 ) -> int:
     """Print the roles and their bindings; the exit code is 1 if a series query could not be asked."""
-    _check(options)
+    check_options(options)
     looked = await look_at_rules([*(f"--config={path}" for path in paths), *flags], streams)
     page = _Roles(looked=looked, options=options)
     documents = list(page.documents())
@@ -88,31 +64,6 @@ async def rbac(
     for warning in page.warnings():
         aside.line(f"warning: {warning}")
     return EXIT_NOT_ASKED if looked.failing else 0
-
-
-def _check(options: RbacOptions) -> None:
-    """Refuse names that kube-apiserver would refuse."""
-    for flag, pattern, text in (
-        ("--name", _ROLE, options.name),
-        ("--namespace", _LABEL, options.namespace),
-        ("--service-account", _SUBDOMAIN, options.service_account),
-    ):
-        if not pattern.fullmatch(text):
-            raise UsageError(f'{flag}: Kubernetes allows no such name as "{text}"')
-    namespace, _, service = options.certificate.partition("/")
-    if options.certificate and not (_LABEL.fullmatch(namespace) and _LABEL.fullmatch(service)):
-        raise UsageError(f'--self-managed-certificate: "{options.certificate}" is not NAMESPACE/SERVICE')
-    if options.certificate_secret and not options.certificate:
-        raise UsageError("--self-managed-certificate-secret is of no use without --self-managed-certificate")
-    if options.certificate_secret and not _SUBDOMAIN.fullmatch(options.certificate_secret):
-        raise UsageError(f'--self-managed-certificate-secret: no Secret can be called "{options.certificate_secret}"')
-    reader_namespace, slash, reader = options.reader.rpartition("/")
-    if options.reader and not (_SUBDOMAIN if slash else _ROLE).fullmatch(reader):
-        raise UsageError(f'--reader: "{options.reader}" is neither a NAME nor NAMESPACE/ACCOUNT')
-    if slash and not _LABEL.fullmatch(reader_namespace):
-        raise UsageError(f'--reader: no namespace can be called "{reader_namespace}"')
-    if options.metrics and not options.reader:
-        raise UsageError("--metric narrows what a reader may read: give --reader, too")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -162,6 +113,8 @@ class _Roles:
 
     def _about_templates(self) -> Iterator[str]:
         rules = template_rules(self.looked.rulebook)
+        if self.options.kinds and not rules:
+            yield "--kinds says what templates of labels stand for, and no rule has one"
         if guessed := [rule_name(rule) for rule in rules if not self._known.knows_resources(rule)]:
             yield (
                 f"a template of labels may name any resource, so those of {listed(guessed)} are a guess: name them "

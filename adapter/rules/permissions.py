@@ -194,9 +194,9 @@ def _is_named(rule: Rule, kind: Kind, kinds: Kinds) -> bool:
 
 
 def _plural(resource: str) -> str:
-    """Guess a plural as Kubernetes' own tools do (apimachinery's UnsafeGuessKindToResource); `...s` is one already."""
+    """Guess a plural, as those who define kinds do: `gateways`, `policies`, `classes`; `...s` is one already."""
     if resource.endswith(("ss", "x", "ch", "sh")):
         return f"{resource}es"
     if resource.endswith("s"):
         return resource
-    return f"{resource[:-1]}ies" if resource.endswith("y") else f"{resource}s"
+    return f"{resource[:-1]}ies" if resource[-1:] == "y" and resource[-2:-1] not in set("aeiou") else f"{resource}s"
