@@ -70,7 +70,7 @@ def _of_kubeconfig(options: ClusterOptions) -> Access:
         document = kubeconfig_document(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
-    found = _current(document, path)
+    found = _chosen(document, path, options.context)
     cluster = _section(document, "cluster", found.context.cluster)
     user = _section(document, "user", found.context.user or "")
     _refuse_contradictions(found, cluster, user)
@@ -93,15 +93,15 @@ def _of_kubeconfig(options: ClusterOptions) -> Access:
     )
 
 
-def _current(document: Mapping[str, Any], path: Path) -> SingleConfig:
-    """Let lightkube read the file and find the current context."""
+def _chosen(document: Mapping[str, Any], path: Path, context: str) -> SingleConfig:
+    """Let lightkube read the file and find a context, the current one if none is named."""
     # It brings its whole client along, a tenth of a second that only those pay who have a kubeconfig.
     from lightkube.config.kubeconfig import KubeConfig  # noqa: PLC0415 - see above
     from lightkube.core.exceptions import ConfigError as LightkubeError  # noqa: PLC0415 - see above
     from msgspec import ValidationError  # noqa: PLC0415 - see above
 
     try:
-        found = KubeConfig.from_dict(dict(document), fname=path).get()
+        found = KubeConfig.from_dict(dict(document), fname=path).get(context or None)
     except (LightkubeError, ValidationError) as error:
         # Their texts name keys and types, and no values.
         raise ValueError(str(error)) from error

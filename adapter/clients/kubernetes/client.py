@@ -118,6 +118,23 @@ class ClusterClient:
                 content = await _content(response, call, self._options.max_answer_bytes)
                 return await _document(content, call.target)
 
+    async def answer(
+        self, path: str, *, parameters: Mapping[str, str] = MappingProxyType({}), max_bytes: int, timeout_seconds: float
+    ) -> tuple[int, bytes]:
+        """Return the status and the first bytes of whatever a path is answered with, good or not.
+
+        Raises:
+            KubernetesUnavailable: no answer.
+        """
+        headers = {"Accept": "application/json, */*;q=0.5", "Accept-Encoding": "gzip"}
+        call = self._call("GET", path, parameters, headers, body=None, timeout_seconds=timeout_seconds)
+        async with AsyncExitStack() as stack:
+            with self._reported(call):
+                async with asyncio.timeout_at(call.deadline):
+                    response = await self._sent(call, await self._credentials.now(), stack)
+                    call.code = str(response.status_code)
+                    return response.status_code, await _beginning(response, max_bytes)
+
     @asynccontextmanager
     async def watch(
         self, path: str, *, parameters: Mapping[str, str], accept: str = "application/json", idle_seconds: float
@@ -221,7 +238,9 @@ class ClusterClient:
                     if other is not None:
                         identity = other
                         continue
-                raise failure_of(response.status_code, message_of(await _refusal(response)), call.target)
+                raise failure_of(
+                    response.status_code, message_of(await _beginning(response, _MAX_REFUSAL_BYTES)), call.target
+                )
 
     async def _sent(self, call: _Call, identity: Identity, stack: AsyncExitStack) -> httpx2.Response:
         if self._pool is None:
@@ -257,14 +276,14 @@ async def _content(response: httpx2.Response, call: _Call, max_bytes: int) -> by
     return bytes(content)
 
 
-async def _refusal(response: httpx2.Response) -> bytes:
-    """Return the beginning of a refusal."""
+async def _beginning(response: httpx2.Response, max_bytes: int) -> bytes:
+    """Return the first bytes of an answer."""
     content = b""
     async for piece in response.aiter_bytes():
         content += piece
-        if len(content) > _MAX_REFUSAL_BYTES:
+        if len(content) > max_bytes:
             break
-    return content[:_MAX_REFUSAL_BYTES]
+    return content[:max_bytes]
 
 
 async def _document(content: bytes, target: Target) -> dict[str, Any]:

@@ -15,6 +15,7 @@ class ClusterOptions:
     """One kube-apiserver; without a kubeconfig it is that of the cluster whose pod this is."""
 
     kubeconfig: str = ""  # a path
+    context: str = ""  # of the kubeconfig; its current one if this is empty
     service_account_directory: str = SERVICE_ACCOUNT_DIRECTORY
     # Says where the cluster is, which proxy leads there, and what exec plugins find in theirs.
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
