@@ -13,6 +13,7 @@ from adapter.cli.manifest_commands import RulesFiles, hpa_snippet, rbac
 from adapter.cli.output import Format
 from adapter.cli.report_format import ReportFormat
 from adapter.cli.running import OBJECTS, RELIST, SERVER, option_value, run, streams
+from adapter.cli.serving_flags import without_serving_flags
 from adapter.cli.usage import UsageError
 from adapter.config.problems import ConfigError
 
@@ -64,7 +65,10 @@ def run_command(words: Sequence[str]) -> int:
     try:
         # Not `main()`: it would take broken pipes and interrupts for itself.
         command = typer.main.get_command(_app())
-        with command.make_context("tidegauge", list(words)) as context:
+        kept, dropped = without_serving_flags(words)
+        if dropped:
+            sys.stderr.write(f"flags of serving that change nothing here: {', '.join(dropped)}\n")
+        with command.make_context("tidegauge", kept) as context:
             return int(command.invoke(context) or 0)
     except typer.Exit as end:
         return end.exit_code
