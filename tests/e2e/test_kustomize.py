@@ -22,6 +22,7 @@ from adapter.kube.resources import kubernetes_kinds
 from adapter.rules.compile import Terms, compile_rules
 from e2e.rig.cluster import Cluster
 from e2e.rig.programs import Programs
+from e2e.rig.site import Site
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "kubernetes"
@@ -330,3 +331,48 @@ def test_every_component_is_in_some_case() -> None:
     there = {path.name for path in (DEPLOY / "components").iterdir()}
 
     assert there == {name for names in COMBINATIONS for name in names}
+
+
+# ---- whether it runs
+
+SHOP = "kustomize-shop"
+QUEUE = f"/apis/external.metrics.k8s.io/v1beta1/namespaces/{SHOP}"
+OWN = "/api/v1/namespaces/custom-metrics/pods/http:{}:8081/proxy/metrics"
+
+
+@pytest.fixture
+def installed(render: Render, site: Site) -> Iterator[Site]:
+    """A cluster in which the pods of the manifests run, with all three APIs and a queue; Prometheus is where they guess it."""
+    text = yaml.safe_dump_all(render("+".join(APIS)))
+    site.cluster.create_namespace(SHOP)
+    site.series.set({f'rabbitmq_queue_messages_ready{{namespace="{SHOP}",queue="orders"}}': 7})
+    site.apply(text)
+    yield site
+    site.delete(text)
+    site.series.remove(f'rabbitmq_queue_messages_ready{{namespace="{SHOP}",queue="orders"}}')
+    site.cluster.delete_namespace("custom-metrics")
+    site.cluster.delete_namespace(SHOP)
+
+
+def test_it_runs_with_these_permissions(installed: Site) -> None:
+    """Both replicas get ready, are verified and asked by kube-apiserver, may do all that they try, and follow the rules."""
+    site, services = installed, [name for names in APIS.values() for name in names]
+
+    site.wait_rolled_out("tidegauge", "custom-metrics")
+    site.wait_available(services)
+    (queue,) = site.wait_for(f"{QUEUE}/rabbitmq_queue_messages_ready", items=1)["items"]
+    site.wait_for("/apis/metrics.k8s.io/v1beta1/nodes")
+    content = site.cluster.get("ConfigMap", "tidegauge-external-rules", "custom-metrics") or {}
+    changed = content["data"]["external.yaml"].replace("  seriesQuery:", "  name: {as: waiting}\n  seriesQuery:")
+    site.cluster.patch("ConfigMap", content["metadata"]["name"], "custom-metrics", {"data": {"external.yaml": changed}})
+    (renamed,) = site.wait_for(f"{QUEUE}/waiting", items=1)["items"]
+
+    assert [(one["metricLabels"], one["value"]) for one in (queue, renamed)] == [({"queue": "orders"}, "7")] * 2
+    specs = [(site.cluster.get("APIService", name) or {})["spec"] for name in services]
+    assert all("caBundle" in spec and "insecureSkipTLSVerify" not in spec for spec in specs)
+    pods = site.cluster.items("Pod", "custom-metrics", selector="app.kubernetes.io/name=tidegauge")
+    lines = [line for pod in pods for line in site.api.get(OWN.format(pod["metadata"]["name"])).text.splitlines()]
+    asked = [line for line in lines if line.startswith("tidegauge_kubernetes_requests_total{")]
+    assert 'tidegauge_watch_state{resource="nodes",state="live"} 1.0' in lines
+    assert any('code="200"' in line for line in asked)
+    assert not [line for line in asked if 'code="403"' in line]
