@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from e2e.rig.helm import CHART, Helm, HelmError
 from e2e.rig.programs import Programs
 
 RELEASE, SPACE = "prometheus-adapter", "monitoring"  # those of the facts
+CUSTOM_V1BETA1 = "v1beta1.custom.metrics.k8s.io"
 DATA = Path(__file__).parent / "chart"
 # With this name all objects are called as theirs; it goes first, so that a set may give another one.
 NAMED = DATA / "theirs" / "named.yaml"
@@ -276,6 +277,66 @@ def test_the_table_has_no_row_too_many(chart: Chart) -> None:
     assert [row for row in DIFFERENCES if not any(is_meant(row, one) for one in found)] == []
 
 
+_DEPLOYMENT, _CONTAINER = "Deployment monitoring/prometheus-adapter-tidegauge", "spec.template.spec.containers[0]"
+_READER = "ClusterRole tidegauge-resource-reader"
+# What values make that prometheus-adapter's chart does not have: set, object, path, value; None is none.
+MORE: Sequence[tuple[str, str, str, Any]] = (
+    ("self-managed", "Deployment custom-metrics/gauge", f"{_CONTAINER}.args", [
+        "/adapter", "--secure-port=6443", "--cert-dir=/tmp/cert", "--prometheus-url=http://prometheus.default.svc:9090", "--metrics-relist-interval=1m", "--v=4",
+        "--config=/etc/adapter/config.yaml", "--self-managed-certificate=custom-metrics/gauge", "--self-managed-certificate-life=720h", "--self-managed-certificate-secret=gauge-keys",
+    ]),
+    ("self-managed", "Role custom-metrics/gauge-serving-cert", "rules", [
+        '{"apiGroups": [""], "resourceNames": ["gauge-keys"], "resources": ["secrets"], "verbs": ["get", "update"]}', '{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}',
+    ]),
+    ("self-managed", "APIService v1beta2.custom.metrics.k8s.io", "spec.insecureSkipTLSVerify", None),
+    ("recommended", "Role monitoring/prometheus-adapter-tidegauge-serving-cert", "rules", [
+        '{"apiGroups": [""], "resourceNames": ["prometheus-adapter-tidegauge-serving-cert"], "resources": ["secrets"], "verbs": ["get", "update"]}',
+        '{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}',
+    ]),
+    ("recommended", _READER, "rules", ['{"apiGroups": [""], "resources": ["namespaces", "pods", "services"], "verbs": ["get", "list", "watch"]}']),
+    ("recommended", _DEPLOYMENT, f"{_CONTAINER}.readinessProbe.httpGet.path", "/readyz"),
+    ("more-rbac", _READER, "rules", [
+        '{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"]}', '{"apiGroups": ["apps"], "resources": ["deployments", "statefulsets"], "verbs": ["get", "list", "watch"]}',
+    ]),
+    ("behaviour", _DEPLOYMENT, f"{_CONTAINER}.args", [
+        "/adapter", "--secure-port=6443", "--cert-dir=/tmp/cert", "--prometheus-url=http://prometheus.default.svc:9090", "--metrics-relist-interval=2m30s", "--v=8",
+        "--config=/etc/adapter/config.yaml", "--compat=strict", "--cache-ttl=0s", "--reload-protect", "--prometheus-token-file=/var/run/token", "--request-timeout=8s",
+    ]),
+    ("digest", _DEPLOYMENT, f"{_CONTAINER}.args", [
+        "/adapter", "--secure-port=6443", "--cert-dir=/tmp/cert", "--prometheus-url=https://prometheus-adapter.monitoring.svc/prometheus", "--metrics-relist-interval=1m", "--v=4",
+        "--config=/etc/adapter/config.yaml",
+    ]),
+    ("monitoring", "Service monitoring/prometheus-adapter-tidegauge", "spec.ports[metrics].port", 9100),
+    ("monitoring", "ServiceMonitor custom-metrics/prometheus-adapter-tidegauge", "spec.namespaceSelector.matchNames", ["monitoring"]),
+    ("monitoring", "PrometheusRule custom-metrics/prometheus-adapter-tidegauge", "spec.groups[tidegauge].rules", yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())["groups"][0]["rules"]),
+    ("network-policy", "NetworkPolicy monitoring/prometheus-adapter-tidegauge", "spec.policyTypes", ["Ingress", "Egress"]),
+    ("network-policy-open", "NetworkPolicy monitoring/prometheus-adapter-tidegauge", "spec.egress", [
+        {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}, {"ports": [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]}, {"ports": [{"port": 443, "protocol": "TCP"}]},
+    ]),
+    ("every-kind-of-rule", _DEPLOYMENT, f"{_CONTAINER}.args", [
+        "/adapter", "--secure-port=6443", "--cert-dir=/tmp/cert", "--metrics-relist-interval=1m", "--v=4", "--config=/etc/adapter/config.yaml",
+    ]),
+    ("existing-rules-name-prometheus", _DEPLOYMENT, f"{_CONTAINER}.args", [
+        "/adapter", "--secure-port=6443", "--cert-dir=/tmp/cert", "--metrics-relist-interval=1m", "--v=4", "--config=/etc/adapter/config.yaml",
+    ]),
+    ("every-kind-of-rule", _DEPLOYMENT, "spec.template.metadata.annotations.checksum/config", None),
+    ("every-kind-of-rule", "APIService v1beta2.custom.metrics.k8s.io", "apiVersion", "apiregistration.k8s.io/v1"),
+    ("every-kind-of-rule", "APIService v1beta1.external.metrics.k8s.io", "apiVersion", "apiregistration.k8s.io/v1"),
+    ("every-kind-of-rule", "APIService v1.metrics.k8s.io", "spec.versionPriority", 90),
+    ("existing-rules-served", "APIService v1beta1.external.metrics.k8s.io", "apiVersion", "apiregistration.k8s.io/v1"),
+    ("not-custom", "APIService v1beta2.custom.metrics.k8s.io", "apiVersion", None),
+    ("not-registered", "APIService v1beta2.custom.metrics.k8s.io", "apiVersion", None),
+    ("not-registered", "ClusterRole tidegauge-server-resources", "apiVersion", "rbac.authorization.k8s.io/v1"),
+    ("recommended", "APIService v1beta2.custom.metrics.k8s.io", "apiVersion", None),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "thing", "path", "value"), MORE)
+def test_what_is_ours_alone(chart: Chart, name: str, thing: str, path: str, value: Any) -> None:
+    """Values that prometheus-adapter's chart does not have make what they say."""
+    assert facts_of(chart.objects(name)).get(thing, {}).get(path) == value
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_lint(helm: Helm, name: str) -> None:
     """Helm's own checks find nothing, warnings included."""
@@ -325,3 +386,162 @@ def _for(plane: ControlPlane, documents: Sequence[Document]) -> list[Document]:
         {**one, "spec": {**one["spec"], "ipFamilies": ["IPv4"]}} if "ipFamilies" in one.get("spec", {}) else one
         for one in documents
     ]
+
+
+# What cannot work, and what is worth knowing
+
+REFUSED = {
+    "an unknown value": ("replica: 2", "additional properties 'replica' not allowed"),
+    "an unknown value of ours": ("metrics: {enable: true}", "additional properties 'enable' not allowed"),
+    "a wrong kind of value": ("rules: {default: 'yes'}", "at '/rules/default': got string, want boolean"),
+    "no duration": ("metricsRelistInterval: 60", "at '/metricsRelistInterval'"),
+    "a block taken away": ("tls: null", "missing property 'tls'"),
+    "tls without texts": ("tls: {enable: true, ca: CA, key: KEY}", "tls.certificate: is empty, and tls.enable needs it"),
+    "tls with their placeholders": ("tls: {enable: true, ca: '# Public CA file'}", "tls.ca: is empty"),
+    "two certificates": ("{certManager: {enabled: true}, selfManagedCertificate: {enabled: true}}", "certManager.enabled and selfManagedCertificate.enabled: there is one serving certificate"),
+    "no address": ("prometheus: {url: prometheus.example.com}", 'prometheus.url: "prometheus.example.com" is no http:// or https:// address'),
+    "no server": ("prometheus: {url: ''}", "prometheus.url: is empty, and neither rules.backends nor rules.existing names a server"),
+    "two servers": ("rules: {backends: {b: {url: 'http://b'}, a: {url: 'http://a'}}}", "rules.backends: a, b: one server is in force"),
+    "an empty budget": ("podDisruptionBudget: {enabled: true, maxUnavailable: null}", "minAvailable or maxUnavailable has to be given"),
+    "one port twice": ("{metrics: {enabled: true, port: 6443}}", "metrics.port: 6443 is listenPort too"),
+    "nothing to scrape": ("serviceMonitor: {enabled: true}", "serviceMonitor.enabled: needs metrics.enabled"),
+    "half a permission": ("rbac: {resources: [{resources: [deployments]}]}", "rbac.resources[0]: apiGroups and resources have to be given"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_values_that_cannot_work(helm: Helm, case: str, tmp_path: Path) -> None:
+    """Values that cannot work are refused with a sentence that names them."""
+    values, reason = REFUSED[case]
+    file = tmp_path / "values.yaml"
+    file.write_text(values)
+
+    with pytest.raises(HelmError, match=re.escape(reason)):
+        helm.template(file, release=RELEASE, namespace=SPACE)
+
+
+IMAGES = {
+    "{}": f"ghcr.io/tidegauge/tidegauge:{__version__}",
+    "{repository: registry.k8s.io/prometheus-adapter/prometheus-adapter}": f"ghcr.io/tidegauge/tidegauge:{__version__}",
+    "{repository: k8s.gcr.io/prometheus-adapter/prometheus-adapter, tag: v0.9.1}": f"ghcr.io/tidegauge/tidegauge:{__version__}",
+    "{repository: directxman12/k8s-prometheus-adapter-amd64, tag: latest}": f"ghcr.io/tidegauge/tidegauge:{__version__}",
+    "{repository: gcr.io/k8s-staging-prometheus-adapter/prometheus-adapter-arm64}": f"ghcr.io/tidegauge/tidegauge:{__version__}",
+    "{tag: v0.12.0}": f"ghcr.io/tidegauge/tidegauge:{__version__}",
+    "{tag: 0.2.0}": "ghcr.io/tidegauge/tidegauge:0.2.0",
+    "{repository: example.com/tidegauge, tag: v0.12.0}": "example.com/tidegauge:v0.12.0",
+    "{repository: example.com/prometheus-adapter/prometheus-adapter, tag: v0.12.0}": "example.com/prometheus-adapter/prometheus-adapter:v0.12.0",
+    "{repository: example.com/tidegauge, digest: 'sha256:" + "a" * 64 + "'}": "example.com/tidegauge@sha256:" + "a" * 64,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("values", IMAGES)
+def test_the_image(helm: Helm, values: str, tmp_path: Path) -> None:
+    """What names prometheus-adapter's own image gets ours; every other address stays."""
+    file = tmp_path / "values.yaml"
+    file.write_text(f"image: {values}")
+
+    objects = helm.template(file, release=RELEASE, namespace=SPACE)
+
+    deployment = next(one for one in objects if one["kind"] == "Deployment")
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == IMAGES[values]
+
+
+def test_the_version_is_ours() -> None:
+    """Chart and application have the version of the package."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
+
+
+def test_the_catch_all_rules(chart: Chart, capsys: pytest.CaptureFixture[str]) -> None:
+    """The default rules are those that `config-gen` prints."""
+    config = next(one for one in chart.objects("availability") if one["kind"] == "ConfigMap")["data"]["config.yaml"]
+
+    main(["config-gen"])
+
+    assert yaml.safe_load(config) == {"rules": yaml.safe_load(capsys.readouterr().out)["rules"]}
+
+
+NOTES: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {  # set -> what stands there, what does not
+    "chart-defaults": (
+        (
+            "kubectl get apiservice v1beta2.custom.metrics.k8s.io",
+            "kubectl get --raw /apis/custom.metrics.k8s.io/v1beta2",
+            "tidegauge doctor",
+            f"registry.k8s.io/prometheus-adapter/prometheus-adapter is prometheus-adapter's own; ghcr.io/tidegauge/tidegauge:{__version__} runs instead",
+            "insecureSkipTLSVerify",
+            "rules.default: six catch-all rules",
+            "replicas: with one",
+        ),
+        ("external.metrics.k8s.io", "mean nothing"),
+    ),
+    "theirs-with-strays": (("Values that mean nothing here: rbac.psp, serviceAccount.automount.",), ()),
+    "recommended": (("No API is registered",), ("insecureSkipTLSVerify", "catch-all", "replicas:")),
+    "recommended-with-rules": (("v1beta2.custom.metrics.k8s.io",), ("Worth knowing",)),
+    "every-kind-of-rule": (("answers for Prometheus at https://mimir.example.com/prometheus.",), ()),
+    "existing-rules-name-prometheus": (("answers for Prometheus at what ConfigMap my-rules names.",), ()),
+    "existing-rules-served": (("v1beta1.external.metrics.k8s.io", "v1.metrics.k8s.io", "kubectl top nodes"), ("catch-all",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_notes(world: None, installer: Helm, name: str) -> None:
+    """Helm's notes say what to do next, what was replaced, and what is unsafe."""
+    there, not_there = NOTES[name]
+    values = [f"--values={path}" for path in SETS[name]]
+
+    text = installer("install", RELEASE, CHART, f"--namespace={SPACE}", "--dry-run=client", *values)
+
+    notes = text.partition("NOTES:")[2]
+    assert [one for one in there if one not in notes] == []
+    assert [one for one in not_there if one in notes] == []
+
+
+@pytest.fixture
+def install(world: None, installer: Helm, cluster: Cluster) -> Iterator[Callable[..., Document]]:
+    """Install or upgrade with `--set` values; returns the spec of v1beta1.custom.metrics.k8s.io."""
+
+    def upgrade(*values: str) -> Document:
+        sets = [f"--set={one}" for one in (*values, "nameOverride=prometheus-adapter", "replicas=0")]
+        installer("upgrade", "--install", RELEASE, CHART, f"--namespace={SPACE}", *sets)
+        return _registration(cluster)
+
+    yield upgrade
+    installer("uninstall", RELEASE, f"--namespace={SPACE}", "--ignore-not-found")
+
+
+def _registration(cluster: Cluster) -> Document:
+    found = cluster.get("APIService", CUSTOM_V1BETA1)
+    assert found
+    spec: Document = found["spec"]
+    return {key: spec[key] for key in ("insecureSkipTLSVerify", "caBundle") if key in spec}
+
+
+OURS_ALONE = "selfManagedCertificate.enabled=true"
+
+
+def test_the_adapter_s_own_authority_stays(install: Callable[..., Document], cluster: Cluster) -> None:
+    """What the adapter has written into an APIService is kept by each upgrade, also when it is another one then."""
+    first = install(OURS_ALONE)
+    after: list[Document] = []
+    for authority in ("b25l", "dHdv"):
+        cluster.patch("APIService", CUSTOM_V1BETA1, "", {"spec": {"caBundle": authority}})
+        after.append(install(OURS_ALONE, f"logLevel={len(after)}"))
+
+    assert first == {}
+    assert after == [{"caBundle": "b25l"}, {"caBundle": "dHdv"}]
+
+
+def test_certificates_are_taken_over(install: Callable[..., Document], cluster: Cluster) -> None:
+    """Nothing is refused for a moment: skip-verify stays until the adapter has registered its authority, and the way back is open."""
+    skipping = install()
+    waiting = install(OURS_ALONE)
+    cluster.patch("APIService", CUSTOM_V1BETA1, "", {"spec": {"caBundle": "b25l", "insecureSkipTLSVerify": None}})
+    verified = install(OURS_ALONE, "logLevel=1")
+    given = install("tls.enable=true", "tls.ca=CA", "tls.key=KEY", "tls.certificate=CERT")
+    back = install(OURS_ALONE)
+    cluster.patch("APIService", CUSTOM_V1BETA1, "", {"spec": {"caBundle": "dHdv"}})
+    skipping_again = install()
+
+    assert (skipping, waiting, skipping_again) == ({"insecureSkipTLSVerify": True},) * 3
+    assert (verified, given, back) == ({"caBundle": "b25l"}, {"caBundle": "Q0E="}, {"caBundle": "Q0E="})

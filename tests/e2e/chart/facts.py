@@ -65,22 +65,27 @@ def _walk(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         return
     if path in {"metadata.name", "metadata.namespace"}:
         return  # they name the object
-    if isinstance(value, Mapping) and value:
-        if last == "labels":
-            yield path, json.dumps({key: one for key, one in value.items() if key not in _OF_A_RELEASE}, sort_keys=True)
-            value = {key: one for key, one in value.items() if key in _OF_A_RELEASE}
-        for key, one in value.items():
-            yield from _walk(f"{path}.{key}", one)
-    elif last == "containers":
-        for index, one in enumerate(value):  # the first is the adapter, whatever it is called
-            yield from _walk(f"{path}[{index}]", one)
-    elif isinstance(value, list) and value and all(isinstance(one, Mapping) and "name" in one for one in value):
-        for one in value:
-            yield from _walk(f"{path}[{one['name']}]", {key: part for key, part in one.items() if key != "name"})
-    elif path == "rules":
+    if last == "labels":
+        yield path, json.dumps({key: one for key, one in value.items() if key not in _OF_A_RELEASE}, sort_keys=True)
+        value = {key: one for key, one in value.items() if key in _OF_A_RELEASE}
+    if path == "rules":
         yield path, sorted(json.dumps(_sorted(rule), sort_keys=True) for rule in value)
+    elif parts := _parts(last, value):
+        for part, one in parts:
+            yield from _walk(f"{path}{part}", one)
     else:
         yield path, value
+
+
+def _parts(name: str, value: Any) -> list[tuple[str, Any]]:
+    """Return what is below a value: keys, named items of a list, and containers, the first of which is the adapter."""
+    if isinstance(value, Mapping):
+        return [(f".{key}", one) for key, one in value.items()]
+    if name == "containers":
+        return [(f"[{index}]", one) for index, one in enumerate(value)]
+    if isinstance(value, list) and all(isinstance(one, Mapping) and "name" in one for one in value):
+        return [(f"[{one['name']}]", {key: part for key, part in one.items() if key != "name"}) for one in value]
+    return []
 
 
 def _sorted(rule: Mapping[str, Any]) -> dict[str, Any]:

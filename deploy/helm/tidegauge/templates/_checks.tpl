@@ -21,7 +21,16 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if not (include "tidegauge.prometheusURL" . | hasPrefix "http") -}}
+{{- $backends := default dict $values.rules.backends -}}
+{{- if $values.rules.existing }}{{ $backends = dict }}{{ end -}}
+{{- if gt (len $backends) 1 -}}
+{{- fail (printf "\n\nrules.backends: %s: one server is in force, so name one.\n" (keys $backends | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- $url := include "tidegauge.prometheusURL" . -}}
+{{- if not (or $url $backends $values.rules.existing) -}}
+{{- fail "\n\nprometheus.url: is empty, and neither rules.backends nor rules.existing names a server.\n" -}}
+{{- end -}}
+{{- if and $url (not (regexMatch "^https?://[^/:]" $url)) -}}
 {{- fail (printf "\n\nprometheus.url: %q is no http:// or https:// address.\n" (toString $values.prometheus.url)) -}}
 {{- end -}}
 {{- with $values.podDisruptionBudget -}}

@@ -11,11 +11,12 @@
 {{- if include "tidegauge.image.isTheirs" $given }}ghcr.io/tidegauge/tidegauge{{ else }}{{ $given }}{{ end -}}
 {{- end }}
 
-{{/* A tag of theirs is v0.N.N, also on our repository; a mirror's address keeps its tag. */}}
+{{/* Their repository's tags are theirs, and so are tags v0.N.N on ours; a mirror's address keeps its tag. */}}
 {{- define "tidegauge.image.tag" -}}
 {{- $tag := default .Chart.AppVersion .Values.image.tag | toString -}}
-{{- $ours := eq (include "tidegauge.image.repository" .) "ghcr.io/tidegauge/tidegauge" -}}
-{{- if and $ours (regexMatch "^v0\\.[0-9]+\\." $tag) }}{{ .Chart.AppVersion }}{{ else }}{{ $tag }}{{ end -}}
+{{- $isTheirs := include "tidegauge.image.isTheirs" (toString .Values.image.repository) -}}
+{{- $isOurs := eq (include "tidegauge.image.repository" .) "ghcr.io/tidegauge/tidegauge" -}}
+{{- if or $isTheirs (and $isOurs (regexMatch "^v0\\.[0-9]+\\." $tag)) }}{{ .Chart.AppVersion }}{{ else }}{{ $tag }}{{ end -}}
 {{- end }}
 
 {{- define "tidegauge.image" -}}

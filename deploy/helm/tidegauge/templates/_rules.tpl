@@ -31,14 +31,26 @@
 {{- if or (eq $said "true") (and (ne $said "false") (get $has .api)) }}true{{ end -}}
 {{- end }}
 
+{{/* The address of --prometheus-url; empty if the rules name the server. */}}
 {{- define "tidegauge.prometheusURL" -}}
+{{- if and .Values.prometheus.url (or .Values.rules.existing (not .Values.rules.backends)) -}}
 {{- tpl (toString .Values.prometheus.url) . -}}
 {{- with .Values.prometheus.port }}:{{ . }}{{ end -}}
 {{- .Values.prometheus.path -}}
+{{- end -}}
 {{- end }}
 
-{{/* The port of Prometheus: the value, else that of the address, else of its scheme. */}}
+{{/* Where Prometheus is, for people and network policies; empty if only a given ConfigMap says it. */}}
+{{- define "tidegauge.prometheusAddress" -}}
+{{- $url := include "tidegauge.prometheusURL" . -}}
+{{- if and (not $url) (not .Values.rules.existing) -}}
+{{- range .Values.rules.backends }}{{ $url = .url }}{{ end -}}
+{{- end -}}
+{{- $url -}}
+{{- end }}
+
+{{/* Its port: that of the address, else of its scheme. */}}
 {{- define "tidegauge.prometheusPort" -}}
-{{- $url := include "tidegauge.prometheusURL" . | urlParse -}}
+{{- $url := include "tidegauge.prometheusAddress" . | default "http://any" | urlParse -}}
 {{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "443" "80" (eq $url.scheme "https")) -}}
 {{- end }}
