@@ -178,6 +178,8 @@ def test_another_status_body_or_query_is_noticed(tmp_path: Path) -> None:
         ("  items:", "  itmes: {}\n  items:", "unknown keys"),
         ("about: a world", "abuot: a world", "unknown keys"),
         ("about: a world", "", "no \\['about'\\]"),
+        ('rules: "rules: []"', "", "either rules or shipped"),
+        ("about: a world", "about: a world\nshipped: kafka.yaml", "either rules or shipped"),
         ("web-0\"} 2.5'", "web-0\"} 2.5 3'", "not a sample"),
         ('{pod="web-0"}', "{pod=web-0}", "labels cannot be read"),
         ("- name: a case", "- {name: a case, path: /, items: {}}\n- name: a case", "two cases have one name"),
