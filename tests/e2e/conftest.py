@@ -84,9 +84,12 @@ def site(
 
     It takes root. Without that its tests are skipped, but never where CI is set.
     """
+    tools = {"kubectl": programs.kubectl, "helm": programs.helm}
     try:
         check_sandbox()
-        site = open_site(programs, tmp_path_factory.mktemp("site"), prometheus_binaries=prometheus_binaries, logs=logs)
+        site = open_site(
+            programs, tmp_path_factory.mktemp("site"), prometheus_binaries=prometheus_binaries, logs=logs, tools=tools
+        )
         with site as opened:
             yield opened
     except (SandboxMissingError, NetworkMissingError) as error:

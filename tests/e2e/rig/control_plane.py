@@ -41,6 +41,7 @@ _CONTROLLERS = (
 # What pods need that talk to kube-apiserver and are reached by their Services.
 # kube-apiserver's own proxy to Services reads Endpoints, its aggregator EndpointSlices.
 _CONTROLLERS_OF_PODS = (
+    "garbage-collector-controller",
     "endpoints-controller",
     "endpointslice-controller",
     "root-ca-certificate-publisher-controller",

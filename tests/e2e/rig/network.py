@@ -19,7 +19,7 @@ from typing import Self
 
 _SECONDS = 20.0
 # Private addresses (RFC 1918) that Kubernetes' own tools choose for pods, as kubeadm's documentation does.
-_RANGE = ipaddress.ip_network("10.244.0.0/16")
+_RANGE = ipaddress.IPv4Network("10.244.0.0/16")
 
 
 class NetworkMissingError(Exception):

@@ -134,15 +134,23 @@ class Node:
                 self._remove(self._running.pop(uid))
             else:
                 self._keep(one)
+        elif leaves:
+            self._delete(pod)
         elif is_adapter(pod):
-            if leaves:
-                self._delete(pod)
-            else:
-                self._running[uid] = self._accept(pod)
+            self._running[uid] = self._accept(pod)
         elif pod.get("status", {}).get("phase") == "Pending":
-            self._started += 1
-            address = f"10.1.{self._started // 250}.{self._started % 250 + 1}"
-            self._cluster.run_pod(pod["metadata"]["name"], pod["metadata"]["namespace"], address=address)
+            self._pretend(pod)
+
+    def _pretend(self, pod: Document) -> None:
+        self._started += 1
+        space, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+        self._bind(pod)
+        address = f"10.1.{self._started // 250}.{self._started % 250 + 1}"
+        self._cluster.run_pod(name, space, address=address)
+
+    def _bind(self, pod: Document) -> None:
+        if not pod["spec"].get("nodeName"):
+            self._cluster.bind_pod(pod["metadata"]["name"], pod["metadata"]["namespace"], NODE)
 
     # ---- one pod
 
@@ -153,8 +161,7 @@ class Node:
         folder.mkdir(parents=True, exist_ok=True)
         log = folder / "log"
         self._logs[f"pod {space}/{name}"] = log
-        if not pod["spec"].get("nodeName"):
-            self._cluster.bind_pod(name, space, NODE)
+        self._bind(pod)
         return Running(
             pod=pod,
             place=place,

@@ -16,11 +16,12 @@ import yaml
 from rig.processes import wait_until
 from rig.sandbox import COMMAND
 
+from e2e.rig import objects
 from e2e.rig.cluster import Cluster
 from e2e.rig.control_plane import ControlPlane
 from e2e.rig.load import ask
 from e2e.rig.network import PodNetwork
-from e2e.rig.node import Node
+from e2e.rig.node import NODE, Node
 from e2e.rig.objects import Document
 from e2e.rig.programs import Programs
 from e2e.rig.series import ScrapingPrometheus, Series
@@ -170,46 +171,28 @@ def open_site(
         stack.enter_context(prometheus)
         cluster = Cluster(plane)
         logs |= {f"{name} (site)": path for name, path in plane.logs.items()} | {"prometheus (site)": prometheus.log}
-        hosts = dict.fromkeys(PROMETHEUS_HOSTS, place.address)
-        node = stack.enter_context(Node(cluster, network, folder / "pods", hosts=hosts, logs=logs))
         cluster.create_namespace(MONITORING)
         _publish(cluster, place.address)
+        hosts = dict.fromkeys(PROMETHEUS_HOSTS, place.address)
+        node = stack.enter_context(Node(cluster, network, folder / "pods", hosts=hosts, logs=logs))
         yield Site(
             cluster=cluster, series=series, prometheus=prometheus, node=node, folder=folder, tools=dict(tools or {})
         )
 
 
 def _publish(cluster: Cluster, address: str) -> None:
-    """Give Prometheus a Service, so that it can be reached through kube-apiserver as well."""
+    """Give Prometheus a pod and a Service, so that it can be reached through kube-apiserver, whose proxy knows only pods."""
+    labels = {"app": "prometheus"}
     service = {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": "prometheus", "namespace": MONITORING},
-        "spec": {"ports": [{"name": "web", "port": 9090}]},
+        "spec": {"selector": labels, "ports": [{"name": "web", "port": 9090}]},
     }
-    slice_ = {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "name": "prometheus",
-            "namespace": MONITORING,
-            "labels": {"kubernetes.io/service-name": "prometheus"},
-        },
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
-        "ports": [{"name": "web", "port": 9090, "protocol": "TCP"}],
-    }
-    endpoints = {
-        "apiVersion": "v1",
-        "kind": "Endpoints",
-        "metadata": {
-            "name": "prometheus",
-            "namespace": MONITORING,
-            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
-        },
-        "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "web", "port": 9090}]}],
-    }
-    cluster.apply(service, slice_, endpoints)
+    wait_until("an account", lambda: cluster.get("ServiceAccount", "default", MONITORING), timeout_seconds=20)
+    cluster.apply(service, objects.pod("prometheus-0", MONITORING, labels=labels))
+    cluster.bind_pod("prometheus-0", MONITORING, NODE)
+    cluster.run_pod("prometheus-0", MONITORING, address=address)
 
 
 def documents(text: str) -> list[Document]:
