@@ -91,8 +91,9 @@ def _combination(folder: Path, case: str) -> Path:
 def world(cluster: Cluster) -> Iterator[Cluster]:
     """A cluster with the kinds and the namespaces, which a dry run cannot make for what comes after them."""
     crds = list(yaml.safe_load_all(CRDS.read_text(encoding="utf-8")))
-    cluster.apply(*crds)
     names = [one["metadata"]["name"] for one in crds]
+    _wait_gone(cluster, names)  # other tests' kinds of the same names may be going
+    cluster.apply(*crds)
     for name in names:
         wait_until(
             f"{name} to be established",
@@ -108,6 +109,14 @@ def world(cluster: Cluster) -> Iterator[Cluster]:
         cluster.delete_namespace(space)
     for name in names:
         cluster.delete("CustomResourceDefinition", name)
+    _wait_gone(cluster, names)
+
+
+def _wait_gone(cluster: Cluster, crds: Sequence[str]) -> None:
+    def gone() -> bool:
+        return not any(cluster.get("CustomResourceDefinition", name) for name in crds)
+
+    wait_until(f"{', '.join(crds)} to go", gone, timeout_seconds=_SECONDS)
 
 
 def _of(rendered: Rendered, *kinds: str) -> list[Document]:
