@@ -15,7 +15,7 @@ UV_LOCK = uv pip compile --quiet --python-version 3.11 --generate-hashes --no-em
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: check
 check: $(INSTALLED) ## lint, format, types, import rules
