@@ -145,7 +145,10 @@ def record_packages(files: Iterable[Path], root: Path) -> None:
     for package in sorted(packages & described.keys()):
         write(root / "var/lib/dpkg/status.d" / package, described[package] + "\n")
         licences = COPYRIGHT.format(package)
-        write(root / licences, Path("/", licences).read_text(encoding="utf-8"))
+        if Path("/", licences).is_file():
+            write(root / licences, Path("/", licences).read_text(encoding="utf-8"))
+        else:  # no reason to have no image, and every reason to say so
+            sys.stderr.write(f"rootfs.py: the base has no /{licences}\n")
 
 
 def names_of(path: Path) -> set[str]:
