@@ -28,8 +28,8 @@ from e2e.rig.series import ScrapingPrometheus, Series
 
 PROJECT: Final = Path(__file__).resolve().parents[3]
 MONITORING: Final = "monitoring"
-# What the charts call Prometheus by default, and what the documentation does.
-PROMETHEUS_HOSTS: Final = ("prometheus.default.svc", f"prometheus.{MONITORING}.svc")
+# What the charts call Prometheus by default, what the documentation does, and the example overlays.
+PROMETHEUS_HOSTS: Final = ("prometheus.default.svc", f"prometheus.{MONITORING}.svc", f"prometheus-k8s.{MONITORING}.svc")
 _COMMAND_SECONDS = 300.0
 
 
