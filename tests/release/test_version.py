@@ -49,6 +49,7 @@ def test_manifests_deploy_it() -> None:
     files = [*ROOT.glob("deploy/kubernetes/**/*.yaml"), *ROOT.glob("deploy/helm/**/values*.yaml")]
     written = {(path, tag) for path in files for tag in IMAGE.findall(path.read_text(encoding="utf-8"))}
 
+    assert written
     assert not [one for one in [*written, *kustomizations()] if one[1] != adapter.__version__]
 
 
