@@ -534,3 +534,14 @@ def test_certificates_are_taken_over(install: Callable[..., Document], cluster: 
 
     assert (skipping, waiting, skipping_again) == ({"insecureSkipTLSVerify": True},) * 3
     assert (verified, given, back) == ({"caBundle": "b25l"}, {"caBundle": "Q0E="}, {"caBundle": "Q0E="})
+
+
+def test_a_known_authority_is_trusted_at_once(install: Callable[..., Document], cluster: Cluster) -> None:
+    """An APIService that is registered when the adapter has its certificate already trusts that from its first moment."""
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "kept", "namespace": SPACE}}
+    cluster.apply({**secret, "data": {"ca.crt": "b25l"}})
+
+    found = install(OURS_ALONE, "selfManagedCertificate.secretName=kept")
+
+    cluster.delete("Secret", "kept", SPACE)
+    assert found == {"caBundle": "b25l"}
