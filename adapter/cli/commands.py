@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from adapter.cli.doctor_command import doctor
 from adapter.cli.flags import CONFIG, SHARED, taking
 from adapter.cli.manifest_commands import RulesFiles, hpa_snippet, rbac
 from adapter.cli.output import Format
@@ -207,6 +208,7 @@ _COMMANDS: dict[str, tuple[str, Callable[..., int]]] = {
     "config-gen": ("Print prometheus-adapter's default rules.", _config_gen),
     "rbac": ("Print the permissions that rules need.", taking(SHARED)(rbac)),
     "hpa-snippet": ("Print a metric for a HorizontalPodAutoscaler.", taking((*CONFIG, *SHARED))(hpa_snippet)),
+    "doctor": ("Find what is wrong with an installation.", doctor),
 }
 
 

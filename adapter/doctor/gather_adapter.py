@@ -26,7 +26,7 @@ from adapter.doctor.facts import (
 )
 from adapter.doctor.locate import Found, Locator, Wanted, program_of
 from adapter.doctor.pod_reading import pod_of
-from adapter.doctor.reader import Reader
+from adapter.doctor.reader import Reader, path_in
 from adapter.doctor.reading import endpoints_of, policy_of
 
 _IN_POD: Final = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
@@ -92,7 +92,7 @@ async def endpoints_behind(reader: Reader, target: Seen[Place]) -> Seen[tuple[En
     """Return who is behind the adapter's Service."""
     if isinstance(target, Unknown):
         return NOBODY
-    path = f"/apis/discovery.k8s.io/v1/namespaces/{target.namespace}/endpointslices"
+    path = path_in(target.namespace, "endpointslices", api="/apis/discovery.k8s.io/v1")
     parameters = {"labelSelector": f"kubernetes.io/service-name={target.name}"}
     documents = await reader.items(path, parameters=parameters)
     return documents if isinstance(documents, Unknown) else endpoints_of(documents)
@@ -103,7 +103,7 @@ async def policies_around(reader: Reader, installed: Installed) -> Seen[tuple[Po
     workload = installed.found.workload
     if isinstance(workload, Unknown) or workload is None:
         return NOBODY
-    path = f"/apis/networking.k8s.io/v1/namespaces/{workload.place.namespace}/networkpolicies"
+    path = path_in(workload.place.namespace, "networkpolicies", api="/apis/networking.k8s.io/v1")
     documents = await reader.items(path)
     return documents if isinstance(documents, Unknown) else tuple(map(policy_of, documents))
 
@@ -113,7 +113,7 @@ async def account_exists(reader: Reader, installed: Installed) -> Seen[bool]:
     workload = installed.found.workload
     if isinstance(workload, Unknown) or workload is None:
         return NOBODY
-    path = f"/api/v1/namespaces/{workload.place.namespace}/serviceaccounts/{workload.template.account}"
+    path = path_in(workload.place.namespace, "serviceaccounts", workload.template.account)
     document = await reader.get(path)
     return document if isinstance(document, Unknown) else document is not None
 
@@ -126,7 +126,7 @@ async def pods_of(reader: Reader, installed: Installed) -> Seen[tuple[Pod, ...]]
     workload = installed.found.workload
     if isinstance(workload, Unknown) or workload is None:
         return NOBODY
-    root = f"/api/v1/namespaces/{workload.place.namespace}/pods"
+    root = path_in(workload.place.namespace, "pods")
     labels = workload.selector or workload.template.labels
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
     documents = await reader.items(root, parameters={"labelSelector": selector} if selector else {})
@@ -134,28 +134,31 @@ async def pods_of(reader: Reader, installed: Installed) -> Seen[tuple[Pod, ...]]
         return documents
     port = 443 if isinstance(installed.settings, Unknown) else installed.settings.secure_port
     found = [pod_of(one) for one in documents]
-    looked = await asyncio.gather(*(_asked(reader, root, one, port, workload) for one in found[:_MOST_PODS]))
+    looked = await asyncio.gather(*(_asked(reader, one, port, workload) for one in found[:_MOST_PODS]))
     return (*looked, *found[_MOST_PODS:])
 
 
-async def _asked(reader: Reader, root: str, pod: Pod, port: int, workload: Workload) -> Pod:
+async def _asked(reader: Reader, pod: Pod, port: int, workload: Workload) -> Pod:
     """Return a pod with what it says itself: that it is ready, or why it ended."""
     if pod.leaving:
         return pod
     if pod.phase != "Running":
-        return replace(pod, health=Unknown(reason="it does not run"), log=await _log(reader, root, pod, workload))
-    reply = await reader.reply(f"{root}/https:{pod.name}:{port}/proxy/readyz", parameters={"verbose": ""})
+        return replace(pod, health=Unknown(reason="it does not run"), log=await _log(reader, pod, workload))
+    reply = await reader.reply(
+        path_in(workload.place.namespace, "pods", f"https:{pod.name}:{port}", "proxy", "readyz"),
+        parameters={"verbose": ""},
+    )
     health = _unless_forbidden(reply, "pods/proxy")
     ended = any(one.ended for one in pod.states)
-    return replace(pod, health=health, log=await _log(reader, root, pod, workload) if ended else "")
+    return replace(pod, health=health, log=await _log(reader, pod, workload) if ended else "")
 
 
-async def _log(reader: Reader, root: str, pod: Pod, workload: Workload) -> str:
+async def _log(reader: Reader, pod: Pod, workload: Workload) -> str:
     """Return the end of the log of the run before, or of this one; empty if nobody has it."""
     container = container_of(workload.template)
     named = {"container": container.name, "tailLines": _LOG_LINES} if container else {"tailLines": _LOG_LINES}
     for parameters in ({**named, "previous": "true"}, named):
-        reply = await reader.reply(f"{root}/{pod.name}/log", parameters=parameters)
+        reply = await reader.reply(path_in(workload.place.namespace, "pods", pod.name, "log"), parameters=parameters)
         if isinstance(reply, Reply) and reply.status == 200 and reply.text.strip():  # noqa: PLR2004 - HTTP's good
             return reply.text
     return ""

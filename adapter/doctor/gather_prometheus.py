@@ -7,14 +7,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from adapter.clients.kubernetes.proxies import proxy_of
 from adapter.clients.looks import NoLookError, look_at_url
 from adapter.clients.options import PrometheusOptions
 from adapter.config.urls import redacted_url, url_fault
 from adapter.doctor.facts import Place, Reply, Seen, SeenPrometheus, Unknown
-from adapter.doctor.reader import Reader, reply_of
+from adapter.doctor.reader import Reader, path_in, reply_of
 from adapter.doctor.reading import service_of
 
 _QUERY: Final = ("/api/v1/query", {"query": "vector(1)"})
@@ -55,7 +55,7 @@ class Asker:
         return await self._of_service(url, place, certain=certain)
 
     async def _of_service(self, url: str, place: Place, *, certain: bool) -> Seen[SeenPrometheus]:
-        document = await self.reader.get(f"/api/v1/namespaces/{place.namespace}/services/{place.name}")
+        document = await self.reader.get(path_in(place.namespace, "services", place.name))
         if isinstance(document, Unknown):
             return document
         if document is None:
@@ -70,7 +70,7 @@ class Asker:
     async def _over_cluster(self, parts: SplitResult, place: Place) -> SeenPrometheus:
         port = parts.port or _PORTS[parts.scheme]
         name = f"https:{place.name}:{port}" if parts.scheme == "https" else f"{place.name}:{port}"
-        root = f"/api/v1/namespaces/{place.namespace}/services/{name}/proxy{parts.path.rstrip('/')}"
+        root = path_in(place.namespace, "services", name, "proxy") + quote(parts.path.rstrip("/"), safe="/%")
         query = await self.reader.reply(f"{root}{_QUERY[0]}", parameters=_QUERY[1])
         labels = await self.reader.reply(f"{root}{_LABELS[0]}", parameters=_LABELS[1])
         return self._seen(parts.geturl(), "asked over kube-apiserver", query, labels, service=place)

@@ -16,7 +16,7 @@ from adapter.config.settings import Settings
 from adapter.doctor.documents import texts
 from adapter.doctor.facts import Container, Seen, SeenRules, Template, Unknown
 from adapter.doctor.mounted import clean, files_of, is_mounted, sources_for
-from adapter.doctor.reader import Reader
+from adapter.doctor.reader import Reader, path_in
 from adapter.doctor.reading import decoded
 from adapter.kube.resources import Kinds
 from adapter.rules.rule import Rulebook
@@ -49,7 +49,7 @@ async def read_files(
         for source in sources_for(stem, container, template):
             key = (source.volume.source, source.volume.name)
             if key not in known:
-                known[key] = await reader.get(f"/api/v1/namespaces/{namespace}/{_PLURALS[key[0]]}/{key[1]}")
+                known[key] = await reader.get(path_in(namespace, _PLURALS[key[0]], key[1]))
             document = known[key]
             if isinstance(document, Unknown):
                 found[path], gave = document, True

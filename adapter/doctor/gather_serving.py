@@ -14,7 +14,7 @@ from adapter.doctor.gather_adapter import NOBODY, Installed
 from adapter.doctor.gather_prometheus import Asker
 from adapter.doctor.gather_rules import Files, ReadRules, paths_wanted, read_files, rules_of_files, rules_of_paths
 from adapter.doctor.locate import Wanted
-from adapter.doctor.reader import Reader
+from adapter.doctor.reader import Reader, path_in
 from adapter.doctor.reading import decoded
 from adapter.kube.resources import Kinds, kubernetes_kinds
 
@@ -84,7 +84,7 @@ def _of_file(files: Files, path: str) -> Seen[Served]:
 async def _of_secret(reader: Reader, settings: Settings) -> Seen[Served]:
     namespace, _, service = settings.self_managed_certificate.partition("/")
     name = settings.self_managed_certificate_secret or f"{service}-serving-cert"
-    secret = await reader.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
+    secret = await reader.get(path_in(namespace, "secrets", name))
     if isinstance(secret, Unknown):
         return secret
     if secret is None:

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from adapter.doctor.facts import ApiService, Place, Seen, Service, Unknown, Workload, container_of
 from adapter.doctor.pod_reading import workload_of
-from adapter.doctor.reader import Reader
+from adapter.doctor.reader import Reader, path_in
 from adapter.doctor.reading import selects, service_of
 
 _MAKERS: Final = (("Deployment", "deployments"), ("StatefulSet", "statefulsets"), ("DaemonSet", "daemonsets"))
+_APPS: Final = "/apis/apps/v1"
 _OURS: Final = "tidegauge"
 # Programs that serve metrics APIs, by a word in an image's name or a label.
 _OTHERS: Final = {
@@ -53,7 +54,7 @@ class Locator:
 
     async def behind(self, place: Place) -> Found:
         """Return a Service and what makes the pods that it selects, or would have to."""
-        document = await self._reader.get(f"/api/v1/namespaces/{place.namespace}/services/{place.name}")
+        document = await self._reader.get(path_in(place.namespace, "services", place.name))
         service = document if isinstance(document, Unknown) else service_of(document) if document else None
         workloads = await self._of_namespace(place.namespace)
         if isinstance(workloads, Unknown):
@@ -65,7 +66,7 @@ class Locator:
             found: list[Workload] = []
             fault: Unknown | None = None
             for kind, plural in _MAKERS:
-                documents = await self._reader.items(f"/apis/apps/v1/namespaces/{namespace}/{plural}")
+                documents = await self._reader.items(path_in(namespace, plural, api=_APPS))
                 if isinstance(documents, Unknown):
                     fault = fault or documents
                 else:
@@ -92,7 +93,7 @@ class Locator:
 
     async def _by_workload(self, namespace: str) -> Seen[Place] | None:
         """Return the Service of a Deployment that looks like the adapter, wherever it is."""
-        root = f"/apis/apps/v1/namespaces/{namespace}/deployments" if namespace else "/apis/apps/v1/deployments"
+        root = path_in(namespace, "deployments", api=_APPS) if namespace else f"{_APPS}/deployments"
         documents = await self._reader.items(root, parameters={"labelSelector": f"{_LABEL}={_OURS}"})
         documents = documents or await self._reader.items(root)
         if isinstance(documents, Unknown):
@@ -102,7 +103,7 @@ class Locator:
         return await self._service_of(ours) if ours is not None else None
 
     async def _service_of(self, workload: Workload) -> Place:
-        documents = await self._reader.items(f"/api/v1/namespaces/{workload.place.namespace}/services")
+        documents = await self._reader.items(path_in(workload.place.namespace, "services"))
         services = [] if isinstance(documents, Unknown) else [service_of(one) for one in documents]
         fitting = [one.place for one in services if _is_selected(one, workload)]
         return workload.place if workload.place in fitting or not fitting else fitting[0]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
 
@@ -113,6 +114,11 @@ class Reader:
         status = (answer or {}).get("status")
         allowed = status.get("allowed") if isinstance(status, Mapping) else None
         return allowed if isinstance(allowed, bool) else Unknown(reason="the access review was not answered")
+
+
+def path_in(namespace: str, *rest: str, api: str = "/api/v1") -> str:
+    """Return the path of something in a namespace; names come from documents, and may be anything."""
+    return "/".join((api, "namespaces", *(quote(one, safe=":", errors="replace") for one in (namespace, *rest))))
 
 
 def _groups_of(user: str) -> list[str]:
