@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 from docs.blocks import IN_CLUSTER, ROOT, Block, blocks_of, pages
@@ -28,6 +28,9 @@ def blocks(page: str) -> list[Block]:
     return [block for block in blocks_of(ROOT / page) if block.kind == IN_CLUSTER]
 
 
+OTHERS = [name for page in pages() if (name := page.relative_to(ROOT).as_posix()) not in _OWN and blocks(name)]
+
+
 def type_in(site: Site, block: Block) -> str:
     """Run a block as a reader would, and return what it printed."""
     begin = time.monotonic()
@@ -44,6 +47,17 @@ def traffic(site: Site) -> Iterator[Traffic]:
     site.series.follow(traffic)
     yield traffic
     site.series.clear()
+
+
+@pytest.fixture(autouse=True)
+def _clean(site: Site) -> Iterator[None]:
+    """Take away what a test has left that did not come to its end."""
+    yield
+    for release in site.shell(f"helm list --short --namespace {MONITORING}").stdout.split():
+        uninstall(site, release)
+    site.shell("kubectl delete --ignore-not-found -k deploy/kubernetes/overlays/example-custom")
+    if site.cluster.get("Namespace", "shop"):
+        uninstall(site)
 
 
 def test_a_first_hpa(site: Site, traffic: Traffic) -> None:
@@ -145,24 +159,14 @@ def test_in_one_step(site: Site, traffic: Traffic) -> None:
     assert image["containers"][0]["image"].startswith("ghcr.io/tidegauge/tidegauge:")
 
 
-@pytest.mark.parametrize("page", [page.relative_to(ROOT).as_posix() for page in pages()])
+@pytest.mark.parametrize("page", OTHERS)
 def test_other_pages(site: Site, traffic: Traffic, page: str) -> None:
     """Each command of the other pages works, in order, beside an adapter that is installed as the first page does it."""
-    if page in _OWN or not (steps := blocks(page)):
-        return
+    steps = blocks(page)
     installs = any("helm install" in step.text or "apply --server-side -k" in step.text for step in steps)
     site.apply(_SHOP)
     if not installs:
         install(site)
-    try:
-        run_all(site, steps)
-    finally:
-        if not installs:
-            uninstall(site)
-
-
-def run_all(site: Site, steps: Sequence[Block]) -> None:
-    """Run blocks one after the other."""
     for step in steps:
         type_in(site, step)
 

@@ -175,6 +175,7 @@ def open_site(
         _publish(cluster, place.address)
         hosts = dict.fromkeys(PROMETHEUS_HOSTS, place.address)
         node = stack.enter_context(Node(cluster, network, folder / "pods", hosts=hosts, logs=logs))
+        prometheus.wait_for("up")
         yield Site(
             cluster=cluster, series=series, prometheus=prometheus, node=node, folder=folder, tools=dict(tools or {})
         )
@@ -183,14 +184,19 @@ def open_site(
 def _publish(cluster: Cluster, address: str) -> None:
     """Give Prometheus a pod and a Service, so that it can be reached through kube-apiserver, whose proxy knows only pods."""
     labels = {"app": "prometheus"}
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "prometheus", "namespace": MONITORING},
-        "spec": {"selector": labels, "ports": [{"name": "web", "port": 9090}]},
-    }
+    for host in PROMETHEUS_HOSTS:
+        name, space, _ = host.split(".")
+        if space != MONITORING:
+            continue  # no Service leads to a pod of another namespace
+        service = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name, "namespace": MONITORING},
+            "spec": {"selector": labels, "ports": [{"name": "web", "port": 9090}]},
+        }
+        cluster.apply(service)
     wait_until("an account", lambda: cluster.get("ServiceAccount", "default", MONITORING), timeout_seconds=20)
-    cluster.apply(service, objects.pod("prometheus-0", MONITORING, labels=labels))
+    cluster.apply(objects.pod("prometheus-0", MONITORING, labels=labels))
     cluster.bind_pod("prometheus-0", MONITORING, NODE)
     cluster.run_pod("prometheus-0", MONITORING, address=address)
 
