@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 # Ports, replicas and codes are far below; a number of a thousand digits would be an error where it is printed.
@@ -50,6 +51,15 @@ def items(value: Any, *path: str) -> tuple[Any, ...]:
 def mappings(value: Any, *path: str) -> tuple[Mapping[str, Any], ...]:
     """Return the mappings of the list at a path."""
     return tuple(one for one in items(value, *path) if isinstance(one, Mapping))
+
+
+def moment(value: Any, *path: str) -> datetime | None:
+    """Return the time at a path, as Kubernetes writes it (RFC 3339), None if there is none."""
+    try:
+        found = datetime.fromisoformat(text(value, *path))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
 
 
 def words(value: Any, *path: str) -> tuple[str, ...]:

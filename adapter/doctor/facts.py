@@ -188,6 +188,7 @@ class Pod:
     phase: str = ""
     ready: bool = False
     leaving: bool = False  # it is being deleted
+    began: datetime | None = None  # when a node took it
     conditions: tuple[Condition, ...] = ()
     states: tuple[ContainerState, ...] = ()
     health: Seen[Reply] = Unknown(reason="it was not asked")

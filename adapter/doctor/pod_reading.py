@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from adapter.doctor.documents import at, is_true, mapping, mappings, number, text, texts, words
+from adapter.doctor.documents import at, is_true, mapping, mappings, moment, number, text, texts, words
 from adapter.doctor.facts import Container, ContainerState, Mount, Pod, Template, Volume, Workload
 from adapter.doctor.reading import condition, conditions_of, name_of, place_of
 
@@ -98,6 +98,7 @@ def pod_of(document: Any) -> Pod:
         phase=text(document, "status", "phase"),
         ready=ready is not None and ready.status == "True",
         leaving=bool(text(document, "metadata", "deletionTimestamp")),
+        began=moment(document, "status", "startTime"),
         conditions=conditions,
         states=tuple(
             _state(one)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Final
 
 from adapter.doctor.facts import ContainerState, Facts, Place, Pod, Reply, Unknown, Workload
 from adapter.doctor.findings import Notes, Outcome, skipped
 from adapter.doctor.reading import condition
 
+# The first relist is waited for 5 s, and probes come every 10 s: after this a pod is ready, or something is wrong.
+_BEGINNING_TIME: Final = timedelta(seconds=30)
 # Reasons of a container that is only just beginning.
 _BEGINNING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
 _CRASHING: Final = "CrashLoopBackOff"
@@ -36,7 +39,7 @@ def look(facts: Facts) -> Outcome:
     if not there and workload is not None:
         _look_for_reason(notes, workload)
     for pod in there:
-        _look_at_pod(notes, pod, workload.place.namespace if workload else "")
+        _look_at_pod(notes, pod, workload.place.namespace if workload else "", facts.now)
     if isinstance(facts.account, bool) and not facts.account and workload is not None:
         name = workload.template.account
         where = workload.place.namespace
@@ -68,7 +71,7 @@ def _look_for_reason(notes: Notes, workload: Workload) -> None:
     )
 
 
-def _look_at_pod(notes: Notes, pod: Pod, namespace: str) -> None:
+def _look_at_pod(notes: Notes, pod: Pod, namespace: str, now: datetime) -> None:
     describe, log = f"kubectl -n {namespace} describe pod {pod.name}", f"kubectl -n {namespace} logs {pod.name}"
     crashing = next((one for one in pod.states if _crashes(one)), None)
     waiting = next((one for one in pod.states if one.waiting not in _BEGINNING and one.waiting != _CRASHING), None)
@@ -84,6 +87,8 @@ def _look_at_pod(notes: Notes, pod: Pod, namespace: str) -> None:
     elif scheduled is not None and scheduled.status == "False":
         message = f"no node takes the pod {pod.name}"
         notes.find("pod/pending", message, seen=(f"{scheduled.reason}: {scheduled.message}",), cure=(describe,))
+    elif not pod.ready and pod.began is not None and now - pod.began < _BEGINNING_TIME:
+        notes.skip(f"the pod {pod.name}", Unknown(reason="it has just begun, and is not ready yet"))
     elif not pod.ready:
         seen = [f"phase {pod.phase}" if pod.phase else "", *_ended(pod), *_failing(pod.health)]
         notes.find("pod/not-ready", f"the pod {pod.name} is not ready", seen=seen, cure=(describe, log))

@@ -217,6 +217,8 @@ CASES: dict[str, tuple[Change, set[str]]] = {
     "crash": (waiting("CrashLoopBackOff"), {"pod/crashing"}),
     "no image": (waiting("ImagePullBackOff", "not found"), {"pod/not-starting"}),
     "beginning": (waiting("ContainerCreating"), {"pod/not-ready"}),
+    "beginning for long": (all_of(waiting("ContainerCreating"), put(f"{CORE}/pods", [*POD, "startTime"], "2026-05-31T23:00:00Z")), {"pod/not-ready"}),
+    "beginning, nobody knows since when": (all_of(waiting("ContainerCreating"), put(f"{CORE}/pods", [*POD, "startTime"], "soon")), {"pod/not-ready"}),
     "no node": (all_of(waiting(""), put(f"{CORE}/pods", [*POD, "conditions", 1], {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"})), {"pod/pending"}),
     "unready": (all_of(waiting(""), be(READYZ, (500, "[-]first-relist-default failed: not yet\n[+]rules ok\n"))), {"pod/not-ready", "adapter/not-ready"}),
     "rules not in force": (be(READYZ, "[+]rules ok: the last good rules are in force; x.yaml:1\n"), {"adapter/rules-not-in-force"}),
@@ -272,6 +274,7 @@ def test_every_code_is_found_somewhere() -> None:
 
 # What the person may not do, or what has no answer, and which checks are left out then.
 HIDDEN: dict[str, tuple[Change, set[str]]] = {
+    "a pod that has just begun": (all_of(waiting("ContainerCreating"), put(f"{CORE}/pods", [*POD, "startTime"], "2026-06-01T00:00:00Z")), {"pods"}),
     "APIServices": (all_of(*(be(f"{API}/{name}", 403) for name in (CUSTOM, EXTERNAL))), {"APIServices", "certificate", "metrics", "Service"}),
     "Secret": (be(f"{CORE}/secrets/serving", 403), {"certificate"}),
     "ConfigMap of the rules": (be(f"{CORE}/configmaps/rules", 403), {"rules", "Prometheus", "metrics", "rights of the adapter"}),
