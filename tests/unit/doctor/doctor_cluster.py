@@ -163,7 +163,7 @@ class FakeCluster:
         path = request.url.path
         if path.endswith("/subjectaccessreviews"):
             asked: Mapping[str, str] = json.loads(request.content)["spec"]["resourceAttributes"]
-            allowed = f"{asked['verb']} {asked['resource']}" not in self.denied
+            allowed = f"{asked.get('verb')} {asked.get('resource')}" not in self.denied
             known = self.documents.get(path, {"status": {"allowed": allowed}})
             return httpx2.Response(known, json={}) if isinstance(known, int) else httpx2.Response(201, json=known)
         found = self.documents.get(path, 404)
