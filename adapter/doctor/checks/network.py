@@ -33,7 +33,7 @@ def look_at_policies(facts: Facts) -> Outcome:
     outward = [one for one in ours if one.egress is not None]
     if outward and not any(one.egress for one in outward):
         notes.find("network-policy/egress", f"NetworkPolicies let nothing out of the pods: {_names(outward)}")
-    return notes.outcome(f"{len(ours)} select the pods: {_names(ours)}" if ours else "none selects the pods")
+    return notes.outcome(f"for the pods: {_names(ours)}" if ours else "none selects the pods")
 
 
 def _names(policies: Sequence[Policy]) -> str:

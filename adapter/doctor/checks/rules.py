@@ -37,7 +37,8 @@ def look(facts: Facts) -> Outcome:
             notes.find("rules/absent-kind", f"the cluster has no kind {need.resource}", seen=seen)
     if isinstance(facts.kinds, Unknown):
         notes.skip("the kinds that the rules name", facts.kinds)
-    return notes.outcome(f"{len(rules.rulebook.rules)} rules for {', '.join(fed)}" if fed else "")
+    count = len(rules.rulebook.rules)
+    return notes.outcome(f"{count} rule{'s' if count != 1 else ''} for {', '.join(fed)}" if fed else "")
 
 
 def _place(one: Problem) -> str:

@@ -291,3 +291,20 @@ def test_the_kubeconfig_may_name_the_proxy(tmp_path: Path) -> None:
     cluster = at(tmp_path, cluster={"proxy-url": "http://mine:1"}, environment={"HTTPS_PROXY": "http://proxy:1"})
 
     assert read_access(cluster.options).proxy == "http://mine:1"
+
+
+def test_a_context_can_be_named(tmp_path: Path) -> None:
+    """A person's kubeconfig has several contexts; the named one is taken, else the current one."""
+    path = tmp_path / "kubeconfig"
+    path.write_text(
+        "current-context: a\n"
+        "contexts: [{name: a, context: {cluster: a}}, {name: b, context: {cluster: b}}]\n"
+        "clusters: [{name: a, cluster: {server: 'https://a'}}, {name: b, cluster: {server: 'https://b'}}]\n"
+    )
+
+    servers = [
+        read_access(ClusterOptions(kubeconfig=str(path), context=context, environment={})).server
+        for context in ("", "b")
+    ]
+
+    assert servers == ["https://a", "https://b"]

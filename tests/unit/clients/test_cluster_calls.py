@@ -287,3 +287,32 @@ async def test_a_watch_that_may_not_be_is_told_as_such(tmp_path: Path) -> None:
 
     with pytest.raises(KubernetesForbidden, match="may not watch pods in namespace shop"):
         await events(cluster)
+
+
+@pytest.mark.parametrize("status", [200, 302, 401, 404, 503])
+async def test_an_answer_is_returned_whatever_it_is(status: int, tmp_path: Path) -> None:
+    """Whoever wants to know how a path is answered gets the status and the first bytes."""
+    cluster = at(tmp_path)
+    cluster.answer = lambda _request: httpx2.Response(status, text="0123456789")
+    client = cluster.open()
+
+    found = await client.answer(PODS, max_bytes=4, timeout_seconds=5)
+
+    assert found == (status, b"0123")
+    assert cluster.told.lines == [f"list pods {status}"]
+    await client.close()
+
+
+async def test_no_answer_is_an_error_here_too(tmp_path: Path) -> None:
+    """Where nobody answers, that is said by its name."""
+    cluster = at(tmp_path)
+
+    def gone(_request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("refused")
+
+    cluster.answer = gone
+    client = cluster.open()
+
+    with pytest.raises(KubernetesUnavailable, match="no connection to kube-apiserver"):
+        await client.answer(PODS, max_bytes=4, timeout_seconds=5)
+    await client.close()
