@@ -31,8 +31,8 @@ def _note(cause: str, cure: str) -> DoctorCode:
     return DoctorCode(severity=Severity.INFO, cause=cause, cure=cure)
 
 
-def _symptom(cause: str, cure: str) -> DoctorCode:
-    return DoctorCode(severity=Severity.ERROR, cause=cause, cure=cure, symptom=True)
+def _symptom(cause: str, cure: str, severity: Severity = Severity.ERROR) -> DoctorCode:
+    return DoctorCode(severity=severity, cause=cause, cure=cure, symptom=True)
 
 
 CODES: Final[Mapping[str, DoctorCode]] = {
@@ -191,8 +191,9 @@ CODES: Final[Mapping[str, DoctorCode]] = {
         "bind a ClusterRole that may read them to the account horizontal-pod-autoscaler of kube-system",
     ),
     "hpa/failing": _symptom(
-        "The autoscaler does not get what these HPAs ask for.",
+        "The autoscaler does not get what this HPA asks for, be it the installation's fault or that of the HPA.",
         "`tidegauge explain` shows why a metric is answered as it is",
+        Severity.WARNING,
     ),
     "account/missing": _error(
         "The pods are to run as a ServiceAccount that does not exist, so none is made.",

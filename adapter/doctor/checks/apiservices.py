@@ -19,6 +19,9 @@ def look(facts: Facts) -> Outcome:
     fed = None if isinstance(facts.rules, Unknown) else frozenset(groups_fed(facts.rules.rulebook))
     for one in facts.api_services.values():
         _look_at_one(notes, one, facts, fed)
+    insecure = [one.name for one in facts.api_services.values() if one.insecure and one.service == facts.target]
+    if insecure:
+        notes.find("apiservice/insecure", f"insecureSkipTLSVerify is set in the APIServices {', '.join(insecure)}")
     if fed is not None and not isinstance(facts.target, Unknown):
         _look_for_missing(notes, facts.api_services, facts, fed)
     return notes.outcome(_seen(facts.api_services, facts))
@@ -43,8 +46,6 @@ def _look_at_one(notes: Notes, one: ApiService, facts: Facts, fed: frozenset[str
             seen=(said,),
             cure=(f"kubectl describe apiservice {one.name}",),
         )
-    if one.insecure:
-        notes.find("apiservice/insecure", f"the APIService {one.name} has insecureSkipTLSVerify")
 
 
 def _look_at_other(notes: Notes, one: ApiService, facts: Facts, fed: frozenset[str] | None) -> None:

@@ -35,7 +35,8 @@ def look(facts: Facts) -> Outcome:
     _look_at_query(notes, seen, seen.query)
     if not notes.findings and not notes.skipped:
         _look_at_labels(notes, seen)
-    return notes.outcome("" if notes.skipped else f"{seen.url} answers, {seen.way}")
+    told = f"{seen.url}, {seen.way}" if notes.findings else f"{seen.url} answers, {seen.way}"
+    return notes.outcome("" if notes.skipped else told)
 
 
 def _is_kube_apiservers(reply: Reply) -> bool:
