@@ -199,6 +199,11 @@ class ClusterClient:
         except ExecPluginError as error:
             call.code = "connection"
             raise KubernetesUnavailable(str(error), kind="connection") from error
+        except httpx2.InvalidURL as error:
+            # Paths are made of names that kube-apiserver gave, of versions and kinds for example.
+            call.code = "error"
+            text = f"kube-apiserver cannot be asked to {call.target.verb} something of that name: {error}"
+            raise KubernetesUnavailable(text, kind="bad_answer") from error
         except httpx2.DecodingError as error:
             call.code = "bad_answer"
             raise bad_answer("a body that cannot be decompressed", call.target) from error

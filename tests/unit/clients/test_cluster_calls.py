@@ -316,3 +316,16 @@ async def test_no_answer_is_an_error_here_too(tmp_path: Path) -> None:
     with pytest.raises(KubernetesUnavailable, match="no connection to kube-apiserver"):
         await client.answer(PODS, max_bytes=4, timeout_seconds=5)
     await client.close()
+
+
+@pytest.mark.parametrize("name", ["\x1f", "a\nb", "x" * 70_000])
+async def test_a_name_that_no_address_can_hold_is_an_error(name: str, tmp_path: Path) -> None:
+    """Names of versions and kinds come from discovery; one that no address can hold fails by its name."""
+    cluster = at(tmp_path)
+    client = cluster.open()
+
+    with pytest.raises(KubernetesUnavailable, match="of that name") as caught:
+        await ask(client, path=f"/api/{name}")
+
+    assert caught.value.kind == "bad_answer"
+    await client.close()
