@@ -50,7 +50,7 @@ async def gather(cluster: ClusterClient, request: Request, *, clocks: Clocks, ti
     reader = Reader(cluster, clock=clocks.monotonic, timeout_seconds=timeout_seconds)
     await _greet(cluster, reader)
     (kinds, kinds_problem), services, trust, binding, scalers, inside = await asyncio.gather(
-        kinds_of(cluster, clocks),
+        kinds_of(cluster, clocks, timeout_seconds=timeout_seconds / 2),
         api_services_there(reader),
         reader.get(_TRUST),
         reader.get(f"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{HPA_ROLE}"),

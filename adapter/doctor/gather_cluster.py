@@ -27,12 +27,15 @@ class _Silent:
         return lambda **_reported: None
 
 
-async def kinds_of(cluster: ClusterClient, clocks: Clocks) -> tuple[Seen[Kinds], str]:
+async def kinds_of(cluster: ClusterClient, clocks: Clocks, *, timeout_seconds: float) -> tuple[Seen[Kinds], str]:
     """Return the kinds that the cluster has, and which groups nobody can tell at the moment."""
     observer: WatchObserver = _Silent()
     kinds = ClusterKinds(cluster=cluster, observer=observer, timing=Timing(clock=clocks.monotonic))
     try:
-        return await kinds.synced(), kinds.problem
+        async with asyncio.timeout(timeout_seconds):
+            return await kinds.synced(), kinds.problem
+    except TimeoutError:
+        return Unknown(reason="API discovery was not answered in time"), ""
     except UpstreamError as error:
         return Unknown(reason=str(error)), ""
     finally:

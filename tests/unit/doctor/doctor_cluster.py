@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -189,7 +189,9 @@ class Observer:
         """Do nothing."""
 
 
-async def facts_of(cluster: FakeCluster, folder: Path, **wanted: Any) -> Facts:
+async def facts_of(
+    cluster: FakeCluster, folder: Path, *, monotonic: Callable[[], float] = lambda: 0.0, **wanted: Any
+) -> Facts:
     """Return what is seen of a cluster."""
     path = folder / "kubeconfig"
     server = {"server": "https://kube:6443"}
@@ -201,7 +203,7 @@ async def facts_of(cluster: FakeCluster, folder: Path, **wanted: Any) -> Facts:
     }
     path.write_text(json.dumps(config))
     options = ClusterOptions(kubeconfig=str(path), environment={})
-    clocks = Clocks(monotonic=lambda: 0.0, wall=NOW.timestamp)
+    clocks = Clocks(monotonic=monotonic, wall=NOW.timestamp)
     client = open_cluster(
         options, observer=Observer(), clock=clocks.monotonic, transport=httpx2.MockTransport(cluster.answer)
     )

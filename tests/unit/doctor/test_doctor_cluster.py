@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -316,6 +317,17 @@ async def test_a_stranger_sees_nothing(status: int, tmp_path: Path) -> None:
 
     with pytest.raises(NotReachableError, match="does not accept your credentials"):
         await facts_of(cluster, tmp_path)
+
+
+async def test_when_the_time_is_over_nothing_more_is_asked(tmp_path: Path) -> None:
+    """What there was no time for is left out with that reason, and nothing is found."""
+    times = itertools.chain([0.0, 0.0], itertools.repeat(61.0))
+
+    outcomes = await outcomes_of(FakeCluster(), tmp_path, monotonic=lambda: next(times))
+
+    assert codes_of(outcomes) <= {"adapter/not-found"}
+    assert "ok" not in {one.result for one in outcomes.values()}
+    assert "the time was over; give more with --timeout" in outcomes["HPAs"].skipped
 
 
 async def test_the_adapter_is_found_where_no_api_service_leads(tmp_path: Path) -> None:
