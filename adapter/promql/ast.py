@@ -129,7 +129,7 @@ def _read(text: str) -> Query | str:
     try:
         tree = promql_parser.parse(text)
         nodes = tuple(_walk(tree))
-        selectors = tuple(selection for node in nodes if (selection := _selection(node)) is not None)
+        selectors = tuple(selection for node in nodes if (selection := selection_of(node)) is not None)
     except (ValueError, OverflowError) as error:
         return str(error)
     except BaseException as error:
@@ -148,17 +148,19 @@ def _walk(tree: promql_parser.Expr) -> Iterator[Any]:
     while waiting:
         node = waiting.pop()
         yield node
-        waiting += reversed(_children(node))
+        waiting += reversed(children_of(node))
 
 
-def _children(node: promql_parser.Expr) -> list[Any]:
+def children_of(node: promql_parser.Expr) -> list[Any]:
+    """Return the expressions right below one of the library's, in the order of the text."""
     if isinstance(node, promql_parser.Call):
         return node.args
     children = [getattr(node, name) for name in _CHILDREN.get(type(node), ())]
     return [child for child in children if child is not None]
 
 
-def _selection(node: object) -> Selection | None:
+def selection_of(node: object) -> Selection | None:
+    """Return what a node of the library's tree selects; None if it is no selector."""
     match node:
         case promql_parser.VectorSelector():
             return _placed(node, None)
@@ -170,14 +172,15 @@ def _selection(node: object) -> Selection | None:
 
 def _placed(node: promql_parser.VectorSelector, window: timedelta | None) -> Selection:
     return Selection(
-        selector=_selector(node),
+        selector=selector_of(node),
         range_seconds=None if window is None else ceil(window.total_seconds()),
         offset_seconds=0.0 if node.offset is None else node.offset.total_seconds(),
         pinned=node.at is not None,
     )
 
 
-def _selector(node: promql_parser.VectorSelector) -> SeriesSelector | None:
+def selector_of(node: promql_parser.VectorSelector) -> SeriesSelector | None:
+    """Return what an instant selector of the library's selects; None if its matchers are joined by `or`."""
     if node.matchers.or_matchers:
         return None
     matchers = [

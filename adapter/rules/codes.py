@@ -165,6 +165,11 @@ CODES: Final[Mapping[str, CodeInfo]] = {
         "Our parser does not know the query; it is sent as it is, and shares no work with others.",
         "Correct it, or check it against the server.",
     ),
+    "query/age-unknown": _error(
+        "age of values cannot be known",
+        "`maxSampleAge` asks how old the series of each selector are, and these cannot be read: requests would fail.",
+        "Leave `maxSampleAge` out, or write the query in plain PromQL.",
+    ),
     "query/no-vector": _warning(
         "result cannot be served",
         "Only instant vectors (and for single values scalars) have values for objects.",

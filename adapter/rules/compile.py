@@ -124,10 +124,9 @@ class _Compiler(FileCompiler):
     # ---- what both forms share
 
     def _warn_of_what_is_not_in_force(self, path: Path, written: PolicyKeys | Defaults) -> None:
-        for key, value in (("maxSampleAge", written.max_sample_age), ("fuse", written.fuse)):
-            if value is not None:
-                message = f"`{key}` is read and checked, and has no effect yet"
-                self.report("rule/no-effect-yet", Severity.WARNING, message, (*path, key))
+        if written.fuse is not None:
+            message = "`fuse` is read and checked, and has no effect yet"
+            self.report("rule/no-effect-yet", Severity.WARNING, message, (*path, "fuse"))
 
     def _policies(self, written: PolicyKeys, api: Api) -> Policies:
         ttl_seconds = self.chosen(written, "cache_ttl")
@@ -135,6 +134,7 @@ class _Compiler(FileCompiler):
         low, high = value.clamp or (None, None)
         return Policies(
             cache_ttl_seconds=self.terms.cache_ttl_seconds if ttl_seconds is None else ttl_seconds,
+            max_sample_age_seconds=self.chosen(written, "max_sample_age"),
             on_empty=_empty_policy(self.chosen(written, "on_empty"), self.chosen(written, "hold_for")),
             on_nan=self.chosen(written, "on_nan") or ("zero" if api is Api.CUSTOM else "drop"),
             on_duplicates=self.chosen(written, "on_duplicates") or "last",

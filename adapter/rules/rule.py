@@ -54,6 +54,7 @@ class Policies:
     """How a rule's samples become values."""
 
     cache_ttl_seconds: float
+    max_sample_age_seconds: float | None = None  # None: any age
     on_empty: EmptyPolicy = field(default_factory=EmptyPolicy)
     on_nan: str = "drop"  # zero | drop | error
     on_duplicates: str = "last"  # last | error | sum | max | min | avg | first

@@ -10,6 +10,7 @@ from typing import Protocol
 from cachetools import TLRUCache
 
 from adapter.promql.model import QueryAnswer, Vector
+from adapter.rules.sample_age import Ages
 
 
 class CacheObserver(Protocol):
@@ -30,17 +31,28 @@ class CacheObserver(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cached:
-    """An answer, its rule's facts that were worked out once, and when (on the monotonic clock) it was evaluated."""
+    """An answer, what was worked out with it once, and when (on the monotonic clock) it was evaluated."""
 
     answer: QueryAnswer
     window_seconds: int | None
+    ages: Ages | None
     evaluated_at: float
     ttl_seconds: float
     size_bytes: int
 
 
-Fetch = Callable[[], Awaitable[tuple[QueryAnswer, int | None]]]
-Key = tuple[str, float]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """An answer, the query's range in seconds where there is one, and how old its values are if a rule asks that."""
+
+    answer: QueryAnswer
+    window_seconds: int | None = None
+    ages: Ages | None = None
+
+
+Fetch = Callable[[], Awaitable[Fetched]]
+# The query, how old its raw samples may be, and how long the answer may live.
+Key = tuple[str, float | None, float]
 
 # With a TTL of nothing, requests that come together still share one call.
 _SAME_MOMENT_SECONDS = 1.0
@@ -48,6 +60,8 @@ _SAME_MOMENT_SECONDS = 1.0
 _BYTES_PER_SAMPLE = 600
 _BYTES_PER_LABEL = 120
 _BYTES_PER_ANSWER = 1000
+# A name of 40 characters, a float and their place in a dict.
+_BYTES_PER_TIME = 200
 
 
 class QueryCache:
@@ -67,13 +81,15 @@ class QueryCache:
         )
         self._under_way: dict[Key, asyncio.Task[Cached]] = {}
 
-    async def get(self, promql: str, ttl_seconds: float, fetch: Fetch) -> Cached:
+    async def get(
+        self, promql: str, ttl_seconds: float, fetch: Fetch, *, max_sample_age_seconds: float | None = None
+    ) -> Cached:
         """Return the answer to a query: kept, shared with a call under way, or fetched.
 
         A caller that is cancelled does not cancel the call, which others may wait for; the call ends by its own
         time-out. Raises what `fetch` raises.
         """
-        key = (promql, ttl_seconds)
+        key = (promql, max_sample_age_seconds, ttl_seconds)
         kept = self._kept.get(key)
         if kept is not None:
             self._observer.cache_hit(age_seconds=self._clock() - kept.evaluated_at)
@@ -99,14 +115,15 @@ class QueryCache:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _fetch(self, key: Key, fetch: Fetch, evaluated_at: float) -> Cached:
-        ttl_seconds = key[1]
-        answer, window_seconds = await fetch()
+        ttl_seconds = key[2]
+        fetched = await fetch()
         cached = Cached(
-            answer=answer,
-            window_seconds=window_seconds,
+            answer=fetched.answer,
+            window_seconds=fetched.window_seconds,
+            ages=fetched.ages,
             evaluated_at=evaluated_at,
             ttl_seconds=ttl_seconds,
-            size_bytes=_size_bytes(answer),
+            size_bytes=_size_bytes(fetched),
         )
         if ttl_seconds > 0:
             self._keep(key, cached)
@@ -126,9 +143,10 @@ class QueryCache:
             task.exception()  # read, so that a failure whose callers have all left is not reported as forgotten
 
 
-def _size_bytes(answer: QueryAnswer) -> int:
-    if not isinstance(answer.result, Vector):
-        return _BYTES_PER_ANSWER
-    samples = answer.result.samples
-    labels = len(samples[0].labels) if samples else 0
-    return _BYTES_PER_ANSWER + len(samples) * (_BYTES_PER_SAMPLE + labels * _BYTES_PER_LABEL)
+def _size_bytes(fetched: Fetched) -> int:
+    times = sum(map(len, fetched.ages.times)) * _BYTES_PER_TIME if fetched.ages else 0
+    result = fetched.answer.result
+    if not isinstance(result, Vector):
+        return _BYTES_PER_ANSWER + times
+    labels = len(result.samples[0].labels) if result.samples else 0
+    return _BYTES_PER_ANSWER + len(result.samples) * (_BYTES_PER_SAMPLE + labels * _BYTES_PER_LABEL) + times

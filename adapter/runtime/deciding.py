@@ -10,7 +10,7 @@ from adapter.rules.query import Plan
 from adapter.rules.requests import CustomMetricRequest, ExternalMetricRequest
 from adapter.rules.rule import Policies
 from adapter.rules.trail import Trail
-from adapter.rules.values import Decided, Note, Value, external_values, fixed_value, object_values
+from adapter.rules.values import Decided, DecidedExternal, Note, Value, external_values, fixed_value, object_values
 from adapter.runtime.cache import Cached
 from adapter.runtime.clock import Clocks
 from adapter.runtime.garbage import made_aside
@@ -45,7 +45,7 @@ class Deciding:
         self, plan: Plan, cached: Cached, subject: Subject, request: CustomMetricRequest, trail: Trail
     ) -> Mapping[str, Value]:
         """Return the values by object name; MetricNotFound where the rule gives none at all."""
-        decided = await _decided(plan, cached)
+        decided = _fresh(cached, await _decided(plan, cached))
         self._note_policies(plan, decided.notes, trail)
         policies = plan.rule.policies
         resource, selector = str(subject.kind.group_resource), str(request.metric_selector)
@@ -81,7 +81,7 @@ class Deciding:
         self, plan: Plan, cached: Cached, request: ExternalMetricRequest, trail: Trail
     ) -> tuple[Value, ...]:
         """Return the values of an external metric; MetricNotFound where there is none and the rule says so."""
-        decided = external_values(plan, cached.answer)
+        decided = _fresh_items(cached, external_values(plan, cached.answer))
         self._note_policies(plan, decided.notes, trail)
         policies = plan.rule.policies
         key = (plan.rule.id, plan.series, request.namespace, str(request.selector))
@@ -116,3 +116,19 @@ async def _decided(plan: Plan, cached: Cached) -> Decided:
     if len(plan.names) <= _OBJECTS_AT_ONCE:
         return object_values(plan, cached.answer)
     return await made_aside(lambda: object_values(plan, cached.answer))
+
+
+def _fresh(cached: Cached, decided: Decided) -> Decided:
+    """Leave out the values whose raw samples are older than the rule allows."""
+    if (ages := cached.ages) is None:
+        return decided
+    reasons = {name: reason for name in decided.values if (reason := ages.too_old(name))}
+    values = {name: value for name, value in decided.values.items() if name not in reasons}
+    stale = (Note(what="stale", name=name, detail=reason) for name, reason in reasons.items())
+    return Decided(values=values, notes=(*decided.notes, *stale))
+
+
+def _fresh_items(cached: Cached, decided: DecidedExternal) -> DecidedExternal:
+    """Leave all items out if the metric is older than the rule allows: they are of no object, so they have one age."""
+    reason = cached.ages.too_old("") if cached.ages and decided.values else ""
+    return DecidedExternal(notes=(*decided.notes, Note(what="stale", name="", detail=reason))) if reason else decided

@@ -36,6 +36,7 @@ QUERY_CHECKS: Final[tuple[OfQuery, ...]] = (
     template.unknown_fields,
     template.empty_fields,
     query.unreadable,
+    query.age_unknown,
     query.no_vector,
     query.matchers_missing,
     query.hard_coded_namespace,

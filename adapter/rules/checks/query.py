@@ -10,6 +10,7 @@ import promql_parser as promql
 
 from adapter.config.problems import Problem
 from adapter.promql.matchers import LabelMatcher, MatchOp
+from adapter.promql.sources import sources_of
 from adapter.rules.association import Association
 from adapter.rules.checks import tree
 from adapter.rules.checks.rendering import QueryView, Rendering, carries_matchers
@@ -35,6 +36,19 @@ def unreadable(view: QueryView) -> Iterator[Problem]:
                 "query/unreadable",
                 f"the query cannot be read: {rendering.error}",
                 hint="if the server takes it (check it with --prometheus-url), it is served as it is",
+            )
+            return
+
+
+def age_unknown(view: QueryView) -> Iterator[Problem]:
+    """Find rules that say how old a value may be, of a query whose selectors we do not know."""
+    if view.subject is None or view.subject.rule.policies.max_sample_age_seconds is None:
+        return
+    for rendering in view.renderings:
+        if rendering.query is None or sources_of(rendering.query) is None:
+            message = "the age of values is not known, since the query's selectors cannot be read"
+            yield view.place.problem(
+                "query/age-unknown", message, hint="leave `maxSampleAge` out, or write the query simpler"
             )
             return
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from adapter.promql.model import QueryAnswer, Sample, Vector
-from adapter.runtime.cache import Cached, QueryCache
+from adapter.runtime.cache import Cached, Fetched, QueryCache
 
 pytestmark = pytest.mark.anyio
 
@@ -55,12 +55,12 @@ class Upstream:
         if not gated:
             self.gate.set()
 
-    async def __call__(self) -> tuple[QueryAnswer, int | None]:
+    async def __call__(self) -> Fetched:
         self.calls += 1
         await self.gate.wait()
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer, 60
+        return Fetched(answer=self.answer, window_seconds=60)
 
 
 def an_answer(samples: int = 1) -> QueryAnswer:
