@@ -36,11 +36,25 @@ def look_at_autoscaler(facts: Facts) -> Outcome:
             "hpa/may-not-read",
             f"the account {HPA_USER} may not read {named} of {group}",
             seen=(*map(str, of_group[:_SHOWN]), _binding(facts)),
-            cure=(*(_can_i(one) for one in of_group[:1]), _grant(facts)),
+            cure=(_read_as(of_group[0]), _grant(facts)),
         )
     if not asked:
         notes.skip("", Unknown(reason="it is not known which APIs the adapter serves"))
     return notes.outcome(f"{len(asked) - len(denied)} of {len(asked)} allowed" if asked and not notes.skipped else "")
+
+
+def _read_as(one: Question) -> str:
+    """Return what shows the refusal; `kubectl auth can-i` does not know the resources of custom and external metrics."""
+    where = f"namespaces/{one.namespace or 'NAMESPACE'}"
+    match one.group:
+        case "custom.metrics.k8s.io":
+            metric = "METRIC" if one.subresource == STAND_IN else one.subresource
+            path = f"v1beta1/{where}/{one.resource}/*/{metric}"
+        case "external.metrics.k8s.io":
+            path = f"v1beta1/{where}/{'METRIC' if one.resource == STAND_IN else one.resource}"
+        case _:
+            return _can_i(one)
+    return f"kubectl get --raw '/apis/{one.group}/{path}' --as={one.user}"
 
 
 def _can_i(one: Question) -> str:

@@ -268,6 +268,25 @@ async def test_what_is_wrong_is_found(name: str, tmp_path: Path) -> None:
         assert {outcome.result for outcome in outcomes.values()} == {"ok"}
 
 
+@pytest.mark.parametrize(
+    ("denied", "command"),
+    [
+        ("get pods", "kubectl get --raw '/apis/custom.metrics.k8s.io/v1beta1/namespaces/"),
+        ("list depth", "kubectl get --raw '/apis/external.metrics.k8s.io/v1beta1/namespaces/"),
+    ],
+)
+async def test_a_refusal_is_shown_by_a_command_that_can(denied: str, command: str, tmp_path: Path) -> None:
+    """`kubectl auth can-i` says no to custom and external metrics whatever the roles say, so the metric is read."""
+    cluster = FakeCluster()
+    deny(denied)(cluster)
+
+    outcomes = await outcomes_of(cluster, tmp_path)
+
+    (finding,) = [one for outcome in outcomes.values() for one in outcome.findings if one.code == "hpa/may-not-read"]
+    assert finding.cure[0].startswith(command)
+    assert finding.cure[0].endswith("--as=system:serviceaccount:kube-system:horizontal-pod-autoscaler")
+
+
 def test_every_code_is_found_somewhere() -> None:
     """The table has a case for each code."""
     assert set(CODES) == {code for _, codes in CASES.values() for code in codes}
