@@ -44,7 +44,7 @@ def look_at_autoscaler(facts: Facts) -> Outcome:
 
 
 def _read_as(one: Question) -> str:
-    """Return what shows the refusal; `kubectl auth can-i` does not know the resources of custom and external metrics."""
+    """Return what shows the refusal; `kubectl auth can-i` knows no resources of custom and external metrics."""
     where = f"namespaces/{one.namespace or 'NAMESPACE'}"
     match one.group:
         case "custom.metrics.k8s.io":
