@@ -3,67 +3,87 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import os
 import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from rich.console import Console
+from e2e.rig.programs import ProgramMissingError
 from rig.find_prometheus import NOT_FOUND, PrometheusMissingError, find_prometheus
-from rig.processes import scratch_folder
+from rig.processes import ChildEndedError, scratch_folder
 
-from bench.lists import lists_table
-from bench.relists import WrongFigureError, relist_table
+from bench.last import Stamp, keep
+from bench.lists import lists_tables
+from bench.relists import relist_tables
 from bench.requests import request_tables
+from bench.scene import Bench
+from bench.start import start_tables
+from bench.storm import storm_tables
+from bench.table import Table
+from bench.truth import WrongFigureError
 
-_PARTS = ("requests", "lists", "relist")
+PARTS: Mapping[str, Callable[[Bench], list[Table]]] = {
+    "start": start_tables,
+    "requests": request_tables,
+    "lists": lists_tables,
+    "relist": relist_tables,
+    "storm": storm_tables,
+}
+# Wants a control plane, which Go builds once; so it runs when it is asked for by name.
+_OPTIONAL = frozenset({"through"})
+_FULL = {"series": (10_000, 100_000, 400_000), "hpas": (100, 1_000, 10_000), "pods": (10, 100, 1_000, 10_000)}
+_QUICK = {"series": (5_000,), "hpas": (100,), "pods": (10, 300)}
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the tables; return 1 if an answer was wrong."""
+    """Print the tables; return 1 if an answer was wrong or missing."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"{' '.join(_PARTS)}; all by default")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and less data")
-    parser.add_argument("--series", type=int, help="for the relist; 100,000 by default, 20,000 when quick")
+    parser.add_argument("parts", nargs="*", help=f"{' '.join(PARTS)}; by default all but {' '.join(_OPTIONAL)}")
+    parser.add_argument("--quick", action="store_true", help="all of it small: for CI, and figures mean nothing")
+    for name, numbers in _FULL.items():
+        parser.add_argument(
+            f"--{name}", type=int, nargs="+", help=f"sizes of the parts that vary the {name}: {_numbers(numbers)}"
+        )
     options = parser.parse_args(argv)
-    if unknown := set(options.parts) - set(_PARTS):
+    if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     signal.signal(signal.SIGTERM, _interrupt)
-    console = Console(highlight=False, soft_wrap=True, stderr=True)
+    defaults = _QUICK if options.quick else _FULL
+    sizes = {name: tuple(getattr(options, name) or defaults[name]) for name in defaults}
+    parts = options.parts or [name for name in PARTS if name not in _OPTIONAL]
     try:
-        _run(console, options.parts or _PARTS, quick=options.quick, series=options.series)
-    except PrometheusMissingError as error:
-        console.print(str(error), markup=False)
-        return NOT_FOUND
+        _run(parts, quick=options.quick, sizes=sizes)
+    except (PrometheusMissingError, ProgramMissingError) as error:
+        return _fail(str(error), NOT_FOUND)
     except WrongFigureError as error:
-        console.print(f"wrong answer: {error}", markup=False)
-        return 1
+        return _fail(f"wrong answer: {error}", 1)
+    except (ChildEndedError, TimeoutError, OSError) as error:
+        return _fail(f"{type(error).__name__}: {error}", 1)
     except KeyboardInterrupt:
         return 130
     return 0
 
 
-def _run(console: Console, parts: Sequence[str], *, quick: bool, series: int | None) -> None:
-    def say(line: str) -> None:
-        console.print(line, markup=False)
-
+def _run(parts: Sequence[str], *, quick: bool, sizes: Mapping[str, Sequence[int]]) -> None:
     binaries = find_prometheus()
-    rounds = 2 if quick else 5
-    _print(_machine(binaries))
+    stamp = Stamp(commit=_commit(), date=f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M}", machine=_machine(binaries))
+    _print(f"{stamp.machine}\n{stamp.commit}, {stamp.date}; load average {os.getloadavg()[0]:.2f} before the run\n")
+    differences = []
     with scratch_folder("tidegauge-bench-") as home:
-        if "requests" in parts:
-            requests, seconds = (100, 0.5) if quick else (500, 2.0)
-            _print(request_tables(binaries, home, rounds=rounds, requests=requests, seconds=seconds, say=say))
-        if "lists" in parts:
-            rounds_of_lists, requests = (1, 5) if quick else (3, 20)
-            _print(lists_table(binaries, home, rounds=rounds_of_lists, requests=requests, say=say))
-        if "relist" in parts:
-            size = series or (20_000 if quick else 100_000)
-            _print(relist_table(binaries, home, series=size, rounds=rounds, relists=3 if quick else 4, say=say))
+        bench = Bench(binaries=binaries, home=home, quick=quick, sizes=sizes)
+        for part in parts:
+            tables = PARTS[part](bench)
+            for table in tables:
+                _print(table.text())
+            # Each part at once: what a later one meets does not lose it.
+            differences.append(keep(tables, stamp, kind="quick" if quick else "full"))
+    if not quick:
+        _print("\n".join(one for one in differences if one))
 
 
 def _machine(binaries: Path) -> str:
@@ -73,13 +93,33 @@ def _machine(binaries: Path) -> str:
     return (
         f"{platform.machine()}, {cores} cores shared by client, adapter and Prometheus, {memory:.0f} GiB;"
         f" {platform.python_implementation()} {platform.python_version()};"
-        f" {version.stdout.partition(' (')[0].replace(', version', '')}\n"
+        f" {version.stdout.partition(' (')[0].replace(', version', '')}"
     )
+
+
+def _commit() -> str:
+    """Return the commit, with + if the program's files are not as they are there; empty outside of a clone."""
+    root = Path(__file__).resolve().parents[2]
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=root, check=False, capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--", "adapter") else "")
+
+
+def _numbers(sizes: Sequence[int]) -> str:
+    return ", ".join(f"{size:,}" for size in sizes)
 
 
 def _print(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def _fail(why: str, code: int) -> int:
+    sys.stderr.write(f"{why}\n")
+    return code
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:

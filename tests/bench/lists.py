@@ -1,31 +1,26 @@
-"""What does a long list cost? 100, 1,000 and 10,000 pods, of a custom metric and of metrics.k8s.io."""
+"""What does a long list cost? 10 to 10,000 pods, of a custom metric and of metrics.k8s.io, against the bare query."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
 
-import httpx
-import yaml
-from rig.processes import Child, free_port, wait_until
-from rig.prometheus import PrometheusFiles, PrometheusProcess
-from rig.remote_write import FLAG, WrittenSeries, remote_write
+from rig.prometheus import PrometheusProcess
+from rig.remote_write import WrittenSeries
 
-from bench.http import one_by_one
-from bench.relists import WrongFigureError
-from bench.table import markdown, ratio, spread
-from bench.usage import cpu_seconds, peak_resident_mib
+from bench.connection import Target
+from bench.load import closed_loop
+from bench.scene import Bench, Cluster, filled_prometheus, running_adapter
+from bench.table import Table
+from bench.truth import Readings, check, custom_list, pod_metrics, vector
+from bench.usage import peak_resident_mib
 
-SIZES = (100, 1_000, 10_000)
-_COMMAND = Path(sys.executable).with_name("tidegauge")
-_READY_SECONDS = 60.0
-# Prometheus looks back five minutes, so fewer samples than usual will do.
-_BEFORE_SECONDS, _AFTER_SECONDS, _STEP_SECONDS = 600, 3000, 240
+_NAMESPACE = "shop"
+# Prometheus looks back five minutes, so few samples will do; it takes none that are more than ten minutes ahead.
+_BEFORE_SECONDS, _AFTER_SECONDS, _STEP_SECONDS = 240, 570, 240
 _RULE = """- seriesQuery: load{namespace!="",pod!=""}
   resources: RESOURCES
   name: {as: NAME}
@@ -39,6 +34,7 @@ _RESOURCE_RULE = """  NAME:
     containerLabel: container
 """
 _RESOURCES = "{overrides: {namespace: {resource: namespace}, pod: {resource: pod}, node: {resource: node}}}"
+_COLUMNS = ("p50, ms", "per pod, us", "CPU, ms", "bytes", "peak, MiB")
 
 
 def _rules() -> str:
@@ -53,126 +49,128 @@ def _rules() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Way:
-    """One list: its name, its path, and how its values by pod are read."""
+    """One list of the adapter: its name, its path, and how its values by pod are read."""
 
     name: str
     path: str
-    read: Callable[[bytes], dict[str, str]]
+    read: Callable[[bytes], Readings]
 
 
-def _custom(body: bytes) -> dict[str, str]:
-    return {item["describedObject"]["name"]: item["value"] for item in json.loads(body)["items"]}
-
-
-def _resource(body: bytes) -> dict[str, str]:
-    return {item["metadata"]["name"]: item["containers"][0]["usage"]["cpu"] for item in json.loads(body)["items"]}
-
-
-_CUSTOM = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/"
-WAYS = (
-    _Way(name="custom metric, warm", path=f"{_CUSTOM}warm", read=_custom),
-    _Way(name="custom metric, cold", path=f"{_CUSTOM}cold", read=_custom),
-    _Way(name="metrics.k8s.io, warm", path="/apis/metrics.k8s.io/v1beta1/namespaces/shop/pods", read=_resource),
+_CUSTOM: Final = f"/apis/custom.metrics.k8s.io/v1beta2/namespaces/{_NAMESPACE}/pods/*/"
+_PROMQL: Final = f'sum(load{{namespace="{_NAMESPACE}"}}) by (pod)'
+_BARE: Final = "the bare query, no TLS"
+WAYS: Final = (
+    _Way(name="custom metric, warm", path=f"{_CUSTOM}warm", read=custom_list),
+    _Way(name="custom metric, cold", path=f"{_CUSTOM}cold", read=custom_list),
+    _Way(
+        name="metrics.k8s.io, warm",
+        path=f"/apis/metrics.k8s.io/v1beta1/namespaces/{_NAMESPACE}/pods",
+        read=pod_metrics,
+    ),
 )
 
 
-@dataclass(slots=True)
-class _Cost:
-    p50_ms: list[float] = field(default_factory=list)
-    cpu_ms: list[float] = field(default_factory=list)
-    peak_mib: list[float] = field(default_factory=list)
-
-
-def lists_table(binaries: Path, home: Path, *, rounds: int, requests: int, say: Callable[[str], None]) -> str:
+def lists_tables(bench: Bench) -> list[Table]:
     """Measure each list of each size, an adapter process for each, and return the table.
 
     Raises:
         WrongFigureError: a list has not exactly the right pods and values.
     """
-    costs = {(way.name, size): _Cost() for way in WAYS for size in SIZES}
-    for size in SIZES:
-        files = PrometheusFiles(binaries=binaries, home=home / f"lists-{size}")
-        with PrometheusProcess.start(files, flags=[FLAG]) as prometheus:
-            remote_write(prometheus.url, _series(size, now_seconds=time.time()))
+    rounds, requests = (1, 5) if bench.quick else (3, 20)
+    rows: dict[str, dict[str, list[float]]] = {}
+    for size in bench.sizes["pods"]:
+        cluster = Cluster(bench.home / f"cluster-lists-{size}", pods=[(_NAMESPACE, _pod(i), {}) for i in range(size)])
+        series = _series(size, now_seconds=time.time())
+        with filled_prometheus(bench, f"lists-{size}", series) as prometheus, cluster.running():
             for number in range(rounds):
+                bench.say(f"lists: {size:,} pods, round {number + 1} of {rounds}")
+                _measure_bare(prometheus, rows.setdefault(_name(size, _BARE), {}), size, requests=requests)
                 for way in WAYS:
-                    say(f"lists: {size:,} pods, round {number + 1} of {rounds}, {way.name}")
-                    with _adapter(home / f"lists-{size}", prometheus.url, size, way) as (url, adapter):
-                        _measure(url, adapter, way, size, costs[way.name, size], requests=requests)
-    rows = [_row(way, size, costs) for way in WAYS for size in SIZES]
-    return markdown(f"Lists of pods; {rounds} rounds of {requests} requests, a process for each", _HEADERS, rows)
-
-
-_HEADERS = ("list", "pods", "p50, ms", "", "per pod, us", "CPU, ms", "peak, MiB")
-
-
-def _row(way: _Way, size: int, costs: dict[tuple[str, int], _Cost]) -> list[str]:
-    cost, least = costs[way.name, size], costs[way.name, SIZES[0]]
+                    row = rows.setdefault(_name(size, way.name), {})
+                    _measure(bench, prometheus, cluster, way, row, size=size, requests=requests)
+    ordered = {_name(size, way): rows[_name(size, way)] for way in _ways() for size in bench.sizes["pods"]}
     return [
-        way.name,
-        f"{size:,}",
-        spread(cost.p50_ms),
-        ratio(cost.p50_ms, least.p50_ms),
-        spread([one * 1000 / size for one in cost.p50_ms]),
-        spread(cost.cpu_ms),
-        spread(cost.peak_mib),
+        Table(
+            key="lists",
+            title=f"Lists of pods; {rounds} rounds of {requests} requests, a process for each; ratios to the bare query",
+            head="list",
+            columns=_COLUMNS,
+            rows=ordered,
+            ratios=("p50, ms", "CPU, ms"),
+            base={_name(size, way): _name(size, _BARE) for size in bench.sizes["pods"] for way in _ways()},
+        )
     ]
 
 
-def _measure(url: str, adapter: Child, way: _Way, size: int, cost: _Cost, *, requests: int) -> None:
-    before = cpu_seconds(adapter.pid)
-    timed = one_by_one(url, way.path, requests=requests)
-    cost.cpu_ms.append((cpu_seconds(adapter.pid) - before) / (requests + 1) * 1000)
-    cost.p50_ms.append(timed.p50_ms)
-    cost.peak_mib.append(peak_resident_mib(adapter.pid))
-    truth = {_pod(number): _value(number) for number in range(size)}
-    for body in timed.bodies:
-        found = way.read(body)
-        if found != truth:
-            wrong = sorted(found.items() ^ truth.items())[:5]
-            raise WrongFigureError(f"{way.path}: {len(found)} of {size} pods, among them {wrong}")
+def _name(size: int, way: str) -> str:
+    return f"{size:,} pods: {way}"
+
+
+def _ways() -> Iterator[str]:
+    yield _BARE
+    yield from (way.name for way in WAYS)
+
+
+def _measure_bare(prometheus: PrometheusProcess, row: dict[str, list[float]], size: int, *, requests: int) -> None:
+    target = Target(url=prometheus.url, headers={})
+    _loop(target, f"/api/v1/query?query={quote(_PROMQL)}", vector, prometheus.pid, row, size=size, requests=requests)
+
+
+def _measure(
+    bench: Bench,
+    prometheus: PrometheusProcess,
+    cluster: Cluster,
+    way: _Way,
+    row: dict[str, list[float]],
+    *,
+    size: int,
+    requests: int,
+) -> None:
+    flags = [*cluster.flags, "--cache-ttl=1h", "--metrics-relist-interval=1h"]
+    with running_adapter(bench, f"lists-{size}", rules=_rules(), prometheus_url=prometheus.url, flags=flags) as adapter:
+        target = cluster.caller(adapter.url)
+        adapter.wait_for(target, way.path, lambda body: check(way.path, way.read(body), _truth(size)))
+        _loop(target, way.path, way.read, adapter.pid, row, size=size, requests=requests)
+        row.setdefault("peak, MiB", []).append(peak_resident_mib(adapter.pid))
+
+
+def _loop(
+    target: Target,
+    path: str,
+    read: Callable[[bytes], Readings],
+    pid: int,
+    row: dict[str, list[float]],
+    *,
+    size: int,
+    requests: int,
+) -> None:
+    loaded = closed_loop(target, [target.request(path)], clients=1, pids=[pid], count=requests)
+    truth = _truth(size)
+    for body in loaded.bodies:
+        check(path, read(body), truth)
+    figures = {
+        "p50, ms": loaded.p50_ms,
+        "per pod, us": loaded.p50_ms * 1000 / size,
+        "CPU, ms": loaded.cpu_seconds[pid] / loaded.answered * 1000,
+        "bytes": len(loaded.bodies[-1]),
+    }
+    for column, value in figures.items():
+        row.setdefault(column, []).append(value)
 
 
 def _pod(number: int) -> str:
     return f"web-{number:05}"
 
 
-def _value(number: int) -> str:
-    """Return a pod's value as a quantity; no two neighbours are equal, and none is a whole number."""
-    return f"{number % 100 * 1000 + 125}m"
-
-
-@contextlib.contextmanager
-def _adapter(home: Path, prometheus_url: str, size: int, way: _Way) -> Iterator[tuple[str, Child]]:
-    rules, objects = home / "rules.yaml", home / "objects.yaml"
-    if not objects.exists():
-        rules.write_text(_rules())
-        objects.write_text(yaml.dump_all(_objects(size), Dumper=yaml.CSafeDumper))
-    url = f"https://127.0.0.1:{free_port()}"
-    argv: list[str | Path] = [_COMMAND, "--config", rules, "--objects-file", objects]
-    argv += ["--prometheus-url", prometheus_url, "--cache-ttl", "1h", "--cert-dir", home / "certificates"]
-    argv += ["--bind-address", "127.0.0.1", "--secure-port", url.rpartition(":")[2]]
-    argv += ["--metrics-max-age", "1h", "--metrics-relist-interval", "1h"]
-    with Child("the adapter", argv, log=home / "adapter.log") as adapter:
-        wait_until("the adapter", lambda: adapter.check_alive() and _answers(url, way), timeout_seconds=_READY_SECONDS)
-        yield url, adapter
-
-
-def _answers(url: str, way: _Way) -> bool:
-    with httpx.Client(base_url=url, verify=False, timeout=30, trust_env=False) as client:  # noqa: S501 - made for this run
-        return client.get(way.path).status_code == httpx.codes.OK
+def _truth(size: int) -> Mapping[str, float]:
+    """Return the pods' values; no two neighbours are equal, and none is a whole number."""
+    return {_pod(number): number % 100 + 0.125 for number in range(size)}
 
 
 def _series(size: int, *, now_seconds: float) -> Iterator[WrittenSeries]:
     begin = int(now_seconds) - _BEFORE_SECONDS
     times = [float(at) for at in range(begin, begin + _BEFORE_SECONDS + _AFTER_SECONDS, _STEP_SECONDS)]
-    for number in range(size):
-        labels = {"namespace": "shop", "pod": _pod(number), "container": "main"}
-        for name, value in (("load", number % 100 + 0.125), ("bytes", 1024.0 * number)):
+    for number, (pod, load) in enumerate(_truth(size).items()):
+        labels = {"namespace": _NAMESPACE, "pod": pod, "container": "main"}
+        for name, value in (("load", load), ("bytes", 1024.0 * number)):
             yield WrittenSeries(labels={"__name__": name, **labels}, samples=[(at, value) for at in times])
-
-
-def _objects(size: int) -> Iterator[dict[str, object]]:
-    for number in range(size):
-        metadata = {"name": _pod(number), "namespace": "shop", "labels": {"app": "web"}}
-        yield {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
