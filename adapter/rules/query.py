@@ -38,6 +38,8 @@ class Plan:
     series: str
     label: str = ""
     names: tuple[str, ...] = ()
+    namespace_label: str = ""  # the label that the adapter compares with `namespace`; empty where it compares none
+    namespace: str = ""
     # Gives the same query for one object, which is text enough to tell the window; asked for on a cache miss only.
     sketch: Callable[[], str] = field(default=str, compare=False, repr=False)
     odd_keys: tuple[str, ...] = ()  # keys of the caller's selector that are no label names, and reached the template
@@ -56,10 +58,12 @@ def plan_custom(
     label = entry.label if rule.fixed else _object_label(entry, kinds)
     missing = _Missing(metric=entry.metric, resource=asked_for)
 
+    namespace_label = _namespace_label(entry, kinds, missing) if namespace else ""
+
     def rendered(names: tuple[str, ...]) -> tuple[str, Matchers]:
         matchers = _selector_matchers(metric_selector, rule)
-        if namespace:
-            _add_namespace(matchers, entry, namespace, kinds, missing)
+        if namespace_label:
+            matchers.add(namespace_label, MatchOp.EQUAL, namespace)
         matchers.add_names(label, names)
         _check_plain(rule, namespace, names, missing)
         return _render(rule, entry.series, matchers, group_by=label, missing=missing), matchers
@@ -72,6 +76,8 @@ def plan_custom(
         series=entry.series,
         label=label,
         names=names,
+        namespace_label=namespace_label,
+        namespace=namespace if namespace_label else "",
         odd_keys=tuple(matchers.odd_keys),
     )
 
@@ -96,7 +102,16 @@ def plan_external(entry: Entry, *, namespace: str, selector: Selector, kinds: Ki
         matchers.add(label, MatchOp.MATCHES, namespaces_regex(rule.policies.allow_namespaces))
     _check_plain(rule, namespace, (), missing)
     promql = _render(rule, entry.series, matchers, group_by="", missing=missing)
-    return Plan(promql=promql, sketch=lambda: promql, rule=rule, series=entry.series, odd_keys=tuple(matchers.odd_keys))
+    own = rule.namespaced  # else all callers send the same
+    return Plan(
+        promql=promql,
+        sketch=lambda: promql,
+        rule=rule,
+        series=entry.series,
+        namespace_label=label if own else "",
+        namespace=namespace if own else "",
+        odd_keys=tuple(matchers.odd_keys),
+    )
 
 
 def external_resource(namespace: str) -> str:
@@ -133,14 +148,14 @@ def _object_label(entry: Entry, kinds: Kinds) -> str:
     return outward or entry.label
 
 
-def _add_namespace(matchers: Matchers, entry: Entry, namespace: str, kinds: Kinds, missing: _Missing) -> None:
+def _namespace_label(entry: Entry, kinds: Kinds, missing: _Missing) -> str:
+    """Return the label that keeps namespaces apart; empty for what is in none, and maps none."""
     rule = entry.rule
     label = rule.fixed.namespace_label if rule.fixed else rule.association.namespace_label(kinds)
-    if label:
-        matchers.add(label, MatchOp.EQUAL, namespace)
-    elif entry.kind is None or entry.kind.namespaced:
+    if not label and (entry.kind is None or entry.kind.namespaced):
         # Without it the answer would mix the objects of all namespaces that share a name.
         raise missing.because(f"rule {rule.id} maps no label to namespaces")
+    return label or ""
 
 
 def _selector_matchers(selector: Selector, rule: Rule) -> Matchers:

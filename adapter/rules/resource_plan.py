@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from adapter.errors import UnusableResult
 from adapter.promql.matchers import MatchOp
@@ -21,6 +21,10 @@ class UsePlan:
     label: str  # holds the objects' names
     names: tuple[str, ...]
     container_label: str = ""  # holds the containers' names; empty for nodes, and where a rule names none
+    namespace_label: str = ""  # holds the pods' namespace; empty for nodes
+    namespace: str = ""
+    # Gives the same query for one object.
+    sketch: Callable[[], str] = field(default=str, compare=False, repr=False)
 
 
 def plan_pods(rule: UseRule, *, namespace: str, names: Sequence[str]) -> UsePlan | None:
@@ -31,18 +35,26 @@ def plan_pods(rule: UseRule, *, namespace: str, names: Sequence[str]) -> UsePlan
     """
     if rule.container_query is None or not rule.measures_pods:
         return None
-    matchers = Matchers()
-    matchers.add(rule.namespace_label, MatchOp.EQUAL, namespace)
-    matchers.add_names(rule.pod_label, names)
-    if not may_be_written(rule.container_query, namespace, names):
+    template = rule.container_query
+    if not may_be_written(template, namespace, names):
         raise UnusableResult(f"rule {rule.id}: containerQuery: a pod has a name that cannot be written into PromQL")
     group_by = [label for label in (rule.pod_label, rule.container_label) if label]
+
+    def rendered(names: Sequence[str]) -> str:
+        matchers = Matchers()
+        matchers.add(rule.namespace_label, MatchOp.EQUAL, namespace)
+        matchers.add_names(rule.pod_label, names)
+        return _rendered(rule, "containerQuery", template, matchers, group_by)
+
     return UsePlan(
-        promql=_rendered(rule, "containerQuery", rule.container_query, matchers, group_by),
+        promql=rendered(names),
         rule=rule,
         label=rule.pod_label,
         names=tuple(names),
         container_label=rule.container_label,
+        namespace_label=rule.namespace_label,
+        namespace=namespace,
+        sketch=lambda: rendered(names[:1]),
     )
 
 
@@ -54,12 +66,22 @@ def plan_nodes(rule: UseRule, *, names: Sequence[str]) -> UsePlan | None:
     """
     if rule.node_query is None or not rule.measures_nodes:
         return None
-    matchers = Matchers()
-    matchers.add_names(rule.node_label, names)
-    if not may_be_written(rule.node_query, "", names):
+    template = rule.node_query
+    if not may_be_written(template, "", names):
         raise UnusableResult(f"rule {rule.id}: nodeQuery: a node has a name that cannot be written into PromQL")
-    promql = _rendered(rule, "nodeQuery", rule.node_query, matchers, [rule.node_label])
-    return UsePlan(promql=promql, rule=rule, label=rule.node_label, names=tuple(names))
+
+    def rendered(names: Sequence[str]) -> str:
+        matchers = Matchers()
+        matchers.add_names(rule.node_label, names)
+        return _rendered(rule, "nodeQuery", template, matchers, [rule.node_label])
+
+    return UsePlan(
+        promql=rendered(names),
+        rule=rule,
+        label=rule.node_label,
+        names=tuple(names),
+        sketch=lambda: rendered(names[:1]),
+    )
 
 
 def _rendered(rule: UseRule, key: str, template: Template, matchers: Matchers, group_by: Sequence[str]) -> str:

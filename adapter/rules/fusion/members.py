@@ -1,0 +1,90 @@
+"""Who shares a query, and the matchers that take them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from adapter.promql.matchers import LabelMatcher, MatchOp, escape_regex
+from adapter.rules.query import Plan
+from adapter.rules.resource_plan import UsePlan
+
+# What `(?:` and `)` cost, which a prefix that is written once must save.
+_BRACKETS = 4
+# Deeper nesting saves next to nothing: a pod's name has a workload, a hash and a suffix.
+_MAX_NESTING = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """What one request asks for: objects of a namespace; empty where its shape has no such label."""
+
+    namespace: str
+    names: tuple[str, ...]
+
+
+def member_of(plan: Plan | UsePlan) -> Member:
+    """Return what a plan asks for."""
+    return Member(namespace=plan.namespace, names=plan.names)
+
+
+def united(members: Iterable[Member]) -> tuple[Member, ...]:
+    """Return the members put together, one for each namespace, in order of namespace and of name."""
+    names: dict[str, set[str]] = {}
+    for member in members:
+        names.setdefault(member.namespace, set()).update(member.names)
+    return tuple(Member(namespace=one, names=tuple(sorted(names[one]))) for one in sorted(names))
+
+
+def matchers_text(parts: Sequence[Member], *, namespace_label: str, label: str, widened: bool) -> str:
+    """Return the adapter's matchers for members of a query."""
+    texts = []
+    if namespace_label:
+        texts.append(_matcher(namespace_label, sorted({part.namespace for part in parts})))
+    if label and widened:
+        texts.append(str(LabelMatcher(name=label, op=MatchOp.NOT_EQUAL, value="")))
+    elif label:
+        texts.append(_matcher(label, sorted({name for part in parts for name in part.names})))
+    return ",".join(texts)
+
+
+def halves(parts: Sequence[Member], *, by_name: bool) -> tuple[Sequence[Member], Sequence[Member]] | None:
+    """Return members in two halves, which ask for each object once; None if they cannot be divided."""
+    if len(parts) > 1:
+        middle = len(parts) // 2
+        return parts[:middle], parts[middle:]
+    (part,) = parts
+    middle = len(part.names) // 2
+    if not by_name or not middle:
+        return None
+    namespace, names = part.namespace, part.names
+    return (Member(namespace=namespace, names=names[:middle]),), (Member(namespace=namespace, names=names[middle:]),)
+
+
+def _matcher(label: str, values: Sequence[str]) -> str:
+    if len(values) == 1:
+        return str(LabelMatcher(name=label, op=MatchOp.EQUAL, value=values[0]))
+    return str(LabelMatcher(name=label, op=MatchOp.MATCHES, value=any_of(values)))
+
+
+def any_of(values: Sequence[str]) -> str:
+    """Return an RE2 expression that takes exactly these values, which are sorted and differ; prefixes stand once."""
+    return "|".join(_alternatives(values, 0, 0))
+
+
+def _alternatives(values: Sequence[str], start: int, nesting: int) -> Iterator[str]:
+    """Yield what the values are from `start` on, those with a common beginning together."""
+    for _, group in groupby(values, key=lambda value: value[start : start + 1]):
+        alike = list(group)
+        shared = _shared(alike[0], alike[-1])  # they are sorted, so all between share it as well
+        if nesting < _MAX_NESTING and (shared - start) * (len(alike) - 1) > _BRACKETS:
+            yield f"{escape_regex(alike[0][start:shared])}(?:{'|'.join(_alternatives(alike, shared, nesting + 1))})"
+        else:
+            yield from (escape_regex(value[start:]) for value in alike)
+
+
+def _shared(one: str, other: str) -> int:
+    """Return how many characters two texts have in common at their beginning."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (left, right) in pairs if left != right), min(len(one), len(other)))
