@@ -25,6 +25,7 @@ from bench.scene import Bench
 from bench.start import start_tables
 from bench.storm import storm_tables
 from bench.table import Table
+from bench.through import through_tables
 from bench.truth import WrongFigureError
 
 PARTS: Mapping[str, Callable[[Bench], list[Table]]] = {
@@ -33,11 +34,23 @@ PARTS: Mapping[str, Callable[[Bench], list[Table]]] = {
     "lists": lists_tables,
     "relist": relist_tables,
     "storm": storm_tables,
+    "through": through_tables,
 }
 # Wants a control plane, which Go builds once; so it runs when it is asked for by name.
 _OPTIONAL = frozenset({"through"})
-_FULL = {"series": (10_000, 100_000, 400_000), "hpas": (100, 1_000, 10_000), "pods": (10, 100, 1_000, 10_000)}
-_QUICK = {"series": (5_000,), "hpas": (100,), "pods": (10, 300)}
+_FULL = {
+    "series": (10_000, 100_000, 400_000),
+    "hpas": (100, 1_000, 10_000),
+    "pods": (10, 100, 1_000, 10_000),
+    "through": (1_000,),
+}
+_SIZES = {
+    "series": "how many series, of `relist`",
+    "hpas": "how many HPAs, of `storm`",
+    "pods": "how many pods, of `lists`",
+    "through": "how many HPAs, of `through`",
+}
+_QUICK = {"series": (5_000,), "hpas": (100,), "pods": (10, 300), "through": (50,)}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -46,9 +59,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("parts", nargs="*", help=f"{' '.join(PARTS)}; by default all but {' '.join(_OPTIONAL)}")
     parser.add_argument("--quick", action="store_true", help="all of it small: for CI, and figures mean nothing")
     for name, numbers in _FULL.items():
-        parser.add_argument(
-            f"--{name}", type=int, nargs="+", help=f"sizes of the parts that vary the {name}: {_numbers(numbers)}"
-        )
+        parser.add_argument(f"--{name}", type=int, nargs="+", help=f"{_SIZES[name]}; by default {_numbers(numbers)}")
     options = parser.parse_args(argv)
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")

@@ -7,7 +7,7 @@ import selectors
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -15,17 +15,25 @@ import httptools
 
 _TIMEOUT_SECONDS = 30.0
 _CHUNK = 65536
+_HTTP1 = "http/1.1"
 _LATER = (ssl.SSLWantReadError, BlockingIOError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where to ask, and as whom; `certificate` and `key` are files of a client certificate, empty for none."""
+    """Where to ask, and as whom.
+
+    Attributes:
+        certificate, key: files of a client certificate, empty for none.
+        protocols: what is offered (ALPN), by default what a Go client offers. This client speaks HTTP/1.1 alone, so a
+            server that takes the other offer must be asked with this one only.
+    """
 
     url: str
     certificate: str = ""
     key: str = ""
     headers: Mapping[str, str]
+    protocols: Sequence[str] = ("h2", _HTTP1)
 
     def request(self, path: str, *, method: str = "GET", body: bytes = b"") -> bytes:
         """Return a request as it is sent."""
@@ -42,7 +50,7 @@ class Target:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        context.set_alpn_protocols(["h2", "http/1.1"])  # as a Go client offers; we can speak the second only
+        context.set_alpn_protocols(list(self.protocols))
         if self.certificate:
             context.load_cert_chain(self.certificate, self.key)
         return context
@@ -83,7 +91,7 @@ class Connection:
     @property
     def protocol(self) -> str:
         """What was agreed on, after the first answer."""
-        return (self._tls.selected_alpn_protocol() or "http/1.1, no ALPN") if self._tls else "http/1.1, no TLS"
+        return (self._tls.selected_alpn_protocol() or f"{_HTTP1}, no ALPN") if self._tls else f"{_HTTP1}, no TLS"
 
     def send(self, request: bytes) -> None:
         """Begin a request; the selector must wait for reading."""
@@ -116,6 +124,8 @@ class Connection:
         if not self._shaken and self._tls:
             self._tls.do_handshake()
             self._shaken = True
+            if self._tls.selected_alpn_protocol() not in {None, _HTTP1}:
+                raise ConnectionError("the server speaks HTTP/2, which this client does not")
         if self._out:
             # Requests are small: the kernel takes them whole.
             self.socket.sendall(self._out)
