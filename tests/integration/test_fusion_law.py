@@ -1,0 +1,149 @@
+"""The law of fusion, on a real Prometheus: a shared query, split, gives each request what its own query gives.
+
+Each kind of node that may be fused gets as many cases, of which it is a part. TIDEGAUGE_FUSION_CASES=100 runs the long
+form, with so many cases of each kind (about 8,000 in all, five minutes), and asks that each kind was fused at least 50
+times. Without it some 200 cases run, the same ones each time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import httpx
+import pytest
+from fusion_cases import AnyPlan, Case, Rules, cases
+from fusion_kinds import kinds_of, wanted_kinds
+from fusion_world import Asking, fill, rows
+from hypothesis import HealthCheck, given, settings
+from rig.prometheus import PrometheusFiles, PrometheusProcess
+from rig.remote_write import FLAG
+from rules_rig import rulebook_from
+
+from adapter.errors import QueryRejected
+from adapter.promql.model import QueryAnswer, Vector
+from adapter.rules.fusion import FusedQuery, Shape, Split, fused, member_of, shape_of, skeleton_of, split
+from adapter.rules.rule import Rulebook
+
+CASES = int(os.environ.get("TIDEGAUGE_FUSION_CASES", "0"))
+LONG = CASES > 0
+DEFAULT_CASES = 3
+WORLDS = 24 if LONG else 6
+OFTEN = 50
+SETTINGS = settings(
+    max_examples=CASES or DEFAULT_CASES,
+    derandomize=not LONG,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+RULES = """
+rules:
+- seriesQuery: load
+  resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
+  metricsQuery: <<.Series>>{<<.LabelMatchers>>}
+externalRules:
+- seriesQuery: load
+  resources: {overrides: {namespace: {resource: namespace}}}
+  metricsQuery: <<.Series>>{<<.LabelMatchers>>}
+"""
+
+
+@pytest.fixture(scope="module")
+def asking(prometheus_binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
+    """A Prometheus with all worlds in its head, asked at one instant."""
+    files = PrometheusFiles(binaries=prometheus_binaries, home=tmp_path_factory.mktemp("fusion"))
+    at_seconds = float(int(time.time()) - 5)
+    with (
+        PrometheusProcess.start(files, flags=[FLAG]) as process,
+        httpx.Client(base_url=process.url, trust_env=False, timeout=30.0) as client,
+    ):
+        assert fill(process.url, WORLDS, at_seconds) > 100 * WORLDS
+        yield Asking(client=client, at_seconds=at_seconds)
+
+
+@pytest.fixture(scope="module")
+def rules(tmp_path_factory: pytest.TempPathFactory) -> Rules:
+    """Return the rules whose queries the cases exchange."""
+    rulebook: Rulebook = rulebook_from(RULES, tmp_path_factory.mktemp("rules"))
+    pods, external = rulebook.rules
+    return Rules(pods=pods, external=external)
+
+
+def by_shape(plans: Sequence[AnyPlan]) -> dict[Shape, list[AnyPlan]]:
+    """Put together the plans that may share a query."""
+    found: dict[Shape, list[AnyPlan]] = {}
+    for plan in plans:
+        shape = shape_of(skeleton_of(plan))
+        if isinstance(shape, Shape):
+            found.setdefault(shape, []).append(plan)
+    return found
+
+
+def ways_of(shape: Shape, plans: Sequence[AnyPlan]) -> Iterator[tuple[str, tuple[FusedQuery, ...]]]:
+    """Yield the forms in which plans can be asked together."""
+    members = [member_of(plan) for plan in plans]
+    yield "united", fused(shape, members, max_bytes=16_384)
+    if shape.label:
+        yield "widened", fused(shape, members, max_bytes=16_384, widened=True)
+    whole = len(fused(shape, members, max_bytes=16_384)[0].promql)
+    yield "divided", fused(shape, members, max_bytes=whole - 10)
+
+
+def differences(asking: Asking, shape: Shape, plans: Sequence[AnyPlan], counts: Counter[str]) -> list[str]:
+    """Return what a shared query gives that separate ones do not; nothing, if the law holds."""
+    alone = {member_of(plan): asking.ask(plan.promql) for plan in plans}
+    found = []
+    for way, queries in ways_of(shape, plans):
+        answers = [(query, asking.ask(query.promql)) for query in queries]
+        good = [(query, answer) for query, answer in answers if isinstance(answer, QueryAnswer)]
+        if len(good) < len(answers):
+            counts["rejected"] += 1
+            continue
+        parted = split(good, alone)
+        if not isinstance(parted, Split):
+            found.append(f"{way}: {parted}")
+            continue
+        counts[way] += 1
+        for member, answer in alone.items():
+            if isinstance(answer, QueryRejected):
+                found.append(f"{way}: {member} alone: {answer}")
+                continue
+            assert isinstance(answer.result, Vector)
+            # In no order: histogram_quantile gives another one each time.
+            own, share = sorted(rows(answer.result)), sorted(rows(parted.vectors[member]))
+            counts["with samples"] += bool(own)
+            if own != share:
+                found.append(f"{way}: {queries[0].promql}\n{member}\n  alone  {own}\n  shared {share}")
+    return found
+
+
+def test_a_shared_query_gives_what_separate_queries_give(asking: Asking, rules: Rules) -> None:
+    """For generated rules, data and requests: united, widened and divided queries give each request its own answer.
+
+    At least half of the cases are fused, and what may be fused is met.
+    """
+    counts: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+
+    def law(case: Case) -> None:
+        plans = rules.plans(case)
+        shapes = by_shape(plans)
+        counts["cases"] += 1
+        counts["fused"] += any(len(sharing) > 1 for sharing in shapes.values())
+        for shape, sharing in shapes.items():
+            kinds.update(kinds_of(sharing[0].promql))
+            found = differences(asking, shape, sharing, counts)
+            assert not found, "\n".join([str(case), *found])
+
+    for kind in sorted(wanted_kinds()):
+        SETTINGS(given(case=cases(WORLDS, kind))(law))()
+
+    print(dict(counts), sorted(kinds.items(), key=lambda one: one[1]))  # noqa: T201 - figures for people, with -s
+
+    assert counts["cases"] >= (2000 if LONG else 100)
+    assert counts["fused"] >= counts["cases"] / 2
+    assert not LONG or not {kind for kind in wanted_kinds() if kinds[kind] < OFTEN}
