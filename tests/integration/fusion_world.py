@@ -14,7 +14,7 @@ from rig.remote_write import WrittenSeries, remote_write
 
 from adapter.errors import QueryRejected
 from adapter.promql.decode import decode_query
-from adapter.promql.model import QueryAnswer, Vector
+from adapter.promql.model import QueryAnswer, Result, Vector
 
 NAMESPACES = ("shop", "web", "vault", "web-2")
 PODS = ("p-1", "p-2", "p-10", "q.1", "q11")  # a dot that is no escape would take the last one too
@@ -97,9 +97,10 @@ class Asking:
         return answer
 
 
-def rows(vector: Vector) -> list[tuple[str, str]]:
-    """Return samples as texts that are equal when labels, value and time are."""
+def rows(result: Result) -> list[tuple[str, str]]:
+    """Return the samples of a vector as texts that are equal when labels, value and time are."""
+    assert isinstance(result, Vector)
     return [
         (str(sorted(sample.labels.items())), f"{sample.value!r} at {sample.timestamp_seconds} {sample.histogram}")
-        for sample in vector.samples
+        for sample in result.samples
     ]

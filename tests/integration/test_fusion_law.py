@@ -2,7 +2,7 @@
 
 Each kind of node that may be fused gets as many cases, of which it is a part. TIDEGAUGE_FUSION_CASES=100 runs the long
 form, with so many cases of each kind (about 8,000 in all, five minutes), and asks that each kind was fused at least 50
-times. Without it some 200 cases run, the same ones each time.
+times. Without it some 480 cases run, the same ones each time.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from rig.remote_write import FLAG
 from rules_rig import rulebook_from
 
 from adapter.errors import QueryRejected
-from adapter.promql.model import QueryAnswer, Vector
+from adapter.promql.model import QueryAnswer
 from adapter.rules.fusion import FusedQuery, Shape, Split, fused, member_of, shape_of, skeleton_of, split
 from adapter.rules.rule import Rulebook
 
 CASES = int(os.environ.get("TIDEGAUGE_FUSION_CASES", "0"))
 LONG = CASES > 0
-DEFAULT_CASES = 3
+DEFAULT_CASES = 5
 WORLDS = 24 if LONG else 6
 OFTEN = 50
+REPEATS = 60
 SETTINGS = settings(
     max_examples=CASES or DEFAULT_CASES,
     derandomize=not LONG,
@@ -95,7 +96,7 @@ def ways_of(shape: Shape, plans: Sequence[AnyPlan]) -> Iterator[tuple[str, tuple
 
 def differences(asking: Asking, shape: Shape, plans: Sequence[AnyPlan], counts: Counter[str]) -> list[str]:
     """Return what a shared query gives that separate ones do not; nothing, if the law holds."""
-    alone = {member_of(plan): asking.ask(plan.promql) for plan in plans}
+    alone = {member_of(plan): (plan.promql, asking.ask(plan.promql)) for plan in plans}
     found = []
     for way, queries in ways_of(shape, plans):
         answers = [(query, asking.ask(query.promql)) for query in queries]
@@ -108,17 +109,28 @@ def differences(asking: Asking, shape: Shape, plans: Sequence[AnyPlan], counts: 
             found.append(f"{way}: {parted}")
             continue
         counts[way] += 1
-        for member, answer in alone.items():
+        for member, (promql, answer) in alone.items():
             if isinstance(answer, QueryRejected):
                 found.append(f"{way}: {member} alone: {answer}")
                 continue
-            assert isinstance(answer.result, Vector)
-            # In no order: histogram_quantile gives another one each time.
             own, share = sorted(rows(answer.result)), sorted(rows(parted.vectors[member]))
             counts["with samples"] += bool(own)
-            if own != share:
+            if own != share and not is_given_alone(asking, promql, share, counts):
                 found.append(f"{way}: {queries[0].promql}\n{member}\n  alone  {own}\n  shared {share}")
     return found
+
+
+def is_given_alone(asking: Asking, promql: str, share: list[tuple[str, str]], counts: Counter[str]) -> bool:
+    """Say whether a query gives these samples when it is asked again and again.
+
+    Prometheus gives the samples of subqueries and of histogram_quantile in another order each time, so what is summed
+    up from them differs in its last digit.
+    """
+    given = [answer for _ in range(REPEATS) if isinstance(answer := asking.ask(promql), QueryAnswer)]
+    seen = {row for answer in given for row in rows(answer.result)}
+    counts["unsteady"] += 1
+    alike = all([labels for labels, _ in share] == sorted(labels for labels, _ in rows(one.result)) for one in given)
+    return alike and set(share) <= seen
 
 
 def test_a_shared_query_gives_what_separate_queries_give(asking: Asking, rules: Rules) -> None:
@@ -146,4 +158,5 @@ def test_a_shared_query_gives_what_separate_queries_give(asking: Asking, rules: 
 
     assert counts["cases"] >= (2000 if LONG else 100)
     assert counts["fused"] >= counts["cases"] / 2
+    assert counts["unsteady"] <= counts["cases"] / 50
     assert not LONG or not {kind for kind in wanted_kinds() if kinds[kind] < OFTEN}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adapter.rules.fusion.members import Member, member_of
 from adapter.rules.fusion.queries import FusedQuery, fused
+from adapter.rules.fusion.rules import fusability, fusability_of_use
 from adapter.rules.fusion.shapes import NotFusable, Shape, shape_of
 from adapter.rules.fusion.skeletons import Skeleton, skeleton_of
 from adapter.rules.fusion.split import Split, Unsplit, asks_separately, is_for_all, split
@@ -17,6 +18,8 @@ __all__ = [
     "Split",
     "Unsplit",
     "asks_separately",
+    "fusability",
+    "fusability_of_use",
     "fused",
     "is_for_all",
     "member_of",
