@@ -52,7 +52,7 @@ def request_tables(bench: Bench) -> list[Table]:
     Raises:
         WrongFigureError: an answer has not exactly the right pods and values, or there was none.
     """
-    rounds, requests, seconds = (1, 100, 0.5) if bench.quick else (5, 500, 2.0)
+    rounds, requests, seconds = (1, 100, 0.3) if bench.quick else (5, 500, 2.0)
     costs = _Costs()
     with _running(bench) as (adapter, ways):
         for number in range(rounds):

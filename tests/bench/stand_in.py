@@ -2,8 +2,8 @@
 
     python -m bench.stand_in SPEC
 
-Discovery, the ConfigMap of the front proxy's authorities, pods by LIST (metadata only, in pages) and WATCH (which stays
-open and sends bookmarks), TokenReviews, SubjectAccessReviews (all allowed). A hundred thousand pods would take a real
+Discovery, the ConfigMap of the front proxy's authorities, pods by LIST (metadata only, in pages; all of them, or those of
+a namespace with one value of the label `app`) and WATCH (which stays open and sends bookmarks), TokenReviews, SubjectAccessReviews (all allowed). A hundred thousand pods would take a real
 one, with its etcd, minutes to take in and two gigabytes; what the adapter asks and gets is the same.
 """
 
@@ -23,6 +23,7 @@ import uvicorn
 from bench.world import pods
 
 Scope = Mapping[str, Any]
+PodList = Sequence[tuple[str, str, Mapping[str, str]]]
 _VERSION = "1000000"
 _BOOKMARK_SECONDS = 60.0  # as kube-apiserver
 _CONFIG_MAPS = "/api/v1/namespaces/kube-system/configmaps"
@@ -33,15 +34,18 @@ _REVIEWS = {
         {"authenticated": True, "user": {"username": "bench"}},
     ),
 }
-_PODS = "/api/v1/pods"
+_PODS_OF = "/api/v1/namespaces/{}/pods"
 _ALL = ("", "status.phase=Running")  # selectors that pick every pod: all of them run
 
 
 class StandIn:
     """An ASGI application; `/counts` tells what it was asked."""
 
-    def __init__(self, *, pod_list: Sequence[tuple[str, str, Mapping[str, str]]], front_proxy: str) -> None:
+    def __init__(self, *, pod_list: PodList, front_proxy: str) -> None:
         self._pods = pod_list
+        self._by_app: dict[tuple[str, str], list[tuple[str, str, Mapping[str, str]]]] = {}
+        for one in pod_list:
+            self._by_app.setdefault((_PODS_OF.format(one[0]), f"app={one[2].get('app', '')}"), []).append(one)
         self._front_proxy = front_proxy
         self._counts: Counter[str] = Counter()
 
@@ -56,7 +60,7 @@ class StandIn:
         body = await _body(receive) if scope["method"] == "POST" else b""
         status, document = self._answer(path, parameters, body)
         content = json.dumps(document).encode()
-        if path == _PODS:
+        if path.endswith("/pods"):
             self._counts["LIST bytes"] += len(content)
         await send({"type": "http.response.start", "status": status, "headers": _headers(len(content))})
         await send({"type": "http.response.body", "body": content})
@@ -80,19 +84,22 @@ class StandIn:
             case "/api" | "/apis":
                 return _discovery(core=path == "/api")
             case "/api/v1/pods" if parameters.get("labelSelector", "") + parameters.get("fieldSelector", "") in _ALL:
-                self._counts["LIST pages"] += 1
-                self._counts["LISTs"] += "continue" not in parameters
-                return self._page(int(parameters.get("limit", "0")), int(parameters.get("continue", "0")))
+                return self._page(self._pods, parameters)
+            case _ if (chosen := self._by_app.get((path, parameters.get("labelSelector", "")))) is not None:
+                return self._page(chosen, parameters)
             case "/api/v1/namespaces/kube-system/configmaps":
                 return _list("ConfigMapList", [self._config_map()])
             case "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication":
                 return self._config_map()
         return None
 
-    def _page(self, limit: int, begin: int) -> Mapping[str, Any]:
-        end = min(begin + limit, len(self._pods)) if limit else len(self._pods)
-        items = [_pod(*one) for one in self._pods[begin:end]]
-        rest = {"continue": str(end), "remainingItemCount": len(self._pods) - end} if end < len(self._pods) else {}
+    def _page(self, chosen: PodList, parameters: Mapping[str, str]) -> Mapping[str, Any]:
+        self._counts["LIST pages"] += 1
+        self._counts["LISTs"] += "continue" not in parameters
+        limit, begin = int(parameters.get("limit", "0")), int(parameters.get("continue", "0"))
+        end = min(begin + limit, len(chosen)) if limit else len(chosen)
+        items = [_pod(*one) for one in chosen[begin:end]]
+        rest = {"continue": str(end), "remainingItemCount": len(chosen) - end} if end < len(chosen) else {}
         return _list("PartialObjectMetadataList", items, api="meta.k8s.io/v1", **rest)
 
     def _config_map(self) -> Mapping[str, Any]:

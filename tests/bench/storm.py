@@ -17,7 +17,7 @@ from bench.table import Table
 
 # What the series of one HPA take at most to be written.
 _FILL_SECONDS_PER_HPA = 0.01
-_QUICK: Final = Pace(period_seconds=2.0, periods=1, ttls=(1.0, 2.0))
+_QUICK: Final = Pace(period_seconds=1.0, periods=1, ttls=(0.5, 1.0))
 _FULL: Final = Pace()
 
 

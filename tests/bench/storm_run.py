@@ -134,12 +134,13 @@ class Stormed:
 
 
 def wait_for_first(adapter: Server, target: Target) -> None:
-    """Wait until the first HPA of each half of the rules is answered rightly.
+    """Wait until an HPA of each rule is answered rightly.
 
     Raises:
-        TimeoutError: it is not.
+        TimeoutError: one is not.
     """
-    for hpa in world.hpas(2):
+    by_rule = {hpa.rule: hpa for hpa in world.hpas(world.RULES)}
+    for hpa in by_rule.values():
 
         def is_right(body: bytes, hpa: world.Hpa = hpa) -> None:
             found = custom_list(body)

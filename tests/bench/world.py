@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class Hpa:
     @property
     def namespace(self) -> str:
         """Where its pods are."""
-        return f"team-{self.number // RULES % NAMESPACES:02}"
+        return f"team-{_scattered('namespace', self.number, NAMESPACES):02}"
 
     @property
     def app(self) -> str:
@@ -43,7 +44,7 @@ class Hpa:
     @property
     def rule(self) -> int:
         """The number of the rule of its metric."""
-        return self.number % RULES
+        return _scattered("rule", self.number, RULES)
 
     @property
     def metric(self) -> str:
@@ -126,6 +127,12 @@ def pods(count: int) -> Iterator[tuple[str, str, Mapping[str, str]]]:
         labels = {"app": hpa.app, "pod-template-hash": "6d4b75cb6d"}
         for pod in hpa.pods:
             yield hpa.namespace, pod, labels
+
+
+def _scattered(what: str, number: int, count: int) -> int:
+    """Return one of so many as by chance, the same each time."""
+    digest = hashlib.blake2b(f"{what} {number}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % count
 
 
 def _is_rate(rule: int) -> bool:
