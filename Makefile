@@ -59,7 +59,7 @@ demo: $(INSTALLED) ## what an HPA sees of a small workload, no cluster (ONCE=1: 
 	@$(WITH_PROMETHEUS) PYTHONPATH=tests $(BIN)/python -m demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
 .PHONY: bench
-bench: $(INSTALLED) ## what a request and a relist cost (QUICK=1: fewer rounds)
+bench: $(INSTALLED) ## what it costs and saves, beside its baselines (QUICK=1: all of it small)
 	@$(WITH_PROMETHEUS) PYTHONPATH=tests $(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: run

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from rig.processes import Child, free_port, wait_until
+from rig.processes import free_port, wait_until
 from rig.prometheus import PrometheusProcess
 
 from bench import shop
+from bench.relist_baseline import Row, add, front, kept_whole
 from bench.relist_world import METRICS, RULES, listed, series
 from bench.scene import Bench, Cluster, PrometheusCounts, Server, filled_prometheus, running_adapter
 from bench.table import Table
@@ -29,7 +25,6 @@ _LABELS: Final = "label endpoints"
 _SERIES: Final = "series endpoint, streamed"
 _WHOLE: Final = "series endpoint, kept whole"
 _DISCOVERY: Final = "/apis/custom.metrics.k8s.io/v1beta2"
-_TESTS = str(Path(__file__).parents[1])
 _INTERVAL_SECONDS, _QUICK_INTERVAL_SECONDS = 2, 1
 _LATER = 3  # relists after the first
 # To look costs the adapter three milliseconds, a third of a relist by labels: so there one look for several relists.
@@ -48,7 +43,6 @@ _COLUMNS = (
     "memory, MiB",
     "peak, MiB",
 )
-Row = dict[str, list[float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,17 +86,13 @@ def relist_tables(bench: Bench) -> list[Table]:
 def _round(place: _Place, found: Mapping[str, Row]) -> None:
     url, port = place.prometheus.url, int(place.prometheus.url.rpartition(":")[2])
     _adapter(place, url, _LABELS, found[_LABELS])
-    _add(found[_LABELS], "first right answer, s", _first_answer(place, url))
-    with _front(place, port, "plain") as plain:
-        _add(found[_LABELS], "MB plain", _start_bytes(place, plain) / _MB)
-    with _front(place, port, "no-labels") as without:
+    add(found[_LABELS], "first right answer, s", _first_answer(place, url))
+    with front(place.bench.home, port, "plain") as plain:
+        add(found[_LABELS], "MB plain", _start_bytes(place, plain) / _MB)
+    with front(place.bench.home, port, "no-labels") as without:
         _adapter(place, without, _SERIES, found[_SERIES])
-        _add(found[_SERIES], "first right answer, s", _first_answer(place, without))
-    _kept_whole(place, found[_WHOLE])
-
-
-def _add(row: Row, column: str, value: float) -> None:
-    row.setdefault(column, []).append(value)
+        add(found[_SERIES], "first right answer, s", _first_answer(place, without))
+    kept_whole(place.bench.home, place.prometheus, found[_WHOLE])
 
 
 # ---- the adapter
@@ -123,10 +113,10 @@ def _adapter(place: _Place, url: str, way: str, row: Row) -> None:
     interval = _QUICK_INTERVAL_SECONDS if place.bench.quick else _INTERVAL_SECONDS
     flags = (f"--metrics-relist-interval={interval}s", f"--metrics-bind-address={metrics}")
     with _running(place, url, flags=flags) as adapter:
-        _add(row, "start to listed, s", _wait_listed(place, adapter))
+        add(row, "start to listed, s", _wait_listed(place, adapter))
         after = PrometheusCounts.of(place.prometheus)
         if way == _SERIES:
-            _add(row, "MB on the wire", (after.wire_bytes - before.wire_bytes) / _MB)
+            add(row, "MB on the wire", (after.wire_bytes - before.wire_bytes) / _MB)
         first = _look(adapter, f"http://{metrics}/metrics")
         begin = PrometheusCounts.of(place.prometheus), first
         last = wait_until(
@@ -136,14 +126,14 @@ def _adapter(place: _Place, url: str, way: str, row: Row) -> None:
             interval_seconds=1.0 if place.bench.quick else _LOOK_SECONDS[way],
         )
         now, count = PrometheusCounts.of(place.prometheus), last.count - first.count
-        _add(row, "later relist, s", (last.seconds - first.seconds) / count)
-        _add(row, "its CPU, s", (last.cpu_seconds - first.cpu_seconds) / count)
-        _add(row, "Prometheus CPU, s", (now.cpu_seconds - begin[0].cpu_seconds) / count)
-        _add(row, "calls", (now.calls - begin[0].calls) / count)
+        add(row, "later relist, s", (last.seconds - first.seconds) / count)
+        add(row, "its CPU, s", (last.cpu_seconds - first.cpu_seconds) / count)
+        add(row, "Prometheus CPU, s", (now.cpu_seconds - begin[0].cpu_seconds) / count)
+        add(row, "calls", (now.calls - begin[0].calls) / count)
         if way == _LABELS:
-            _add(row, "MB on the wire", (now.wire_bytes - begin[0].wire_bytes) / count / _MB)
-        _add(row, "memory, MiB", resident_mib(adapter.pid))
-        _add(row, "peak, MiB", peak_resident_mib(adapter.pid))
+            add(row, "MB on the wire", (now.wire_bytes - begin[0].wire_bytes) / count / _MB)
+        add(row, "memory, MiB", resident_mib(adapter.pid))
+        add(row, "peak, MiB", peak_resident_mib(adapter.pid))
 
 
 def _wait_listed(place: _Place, adapter: Server) -> float:
@@ -197,63 +187,3 @@ def _look(adapter: Server, url: str) -> _Look:
 def _later(adapter: Server, url: str, first: _Look) -> _Look | None:
     now = _look(adapter, url)
     return now if now.count - first.count >= _LATER else None
-
-
-# ---- what it is compared to
-
-
-@contextlib.contextmanager
-def _front(place: _Place, upstream: int, mode: str) -> Iterator[str]:
-    port = free_port()
-    argv = [sys.executable, "-m", "bench.front", str(port), str(upstream), mode]
-    log = place.bench.home / "front.log"
-    with Child("the front", argv, log=log, environment={"PYTHONPATH": _TESTS}) as child:
-        wait_until("the front", lambda: child.check_alive() and _is_open(port), timeout_seconds=30)
-        yield f"http://127.0.0.1:{port}"
-
-
-def _is_open(port: int) -> bool:
-    with socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-
-
-def _kept_whole(place: _Place, row: Row) -> None:
-    rules = place.bench.home / "kept-whole.yaml"
-    rules.write_text("rules:\n" + "".join(RULES))
-    argv = [sys.executable, "-m", "bench.kept_whole", place.prometheus.url, str(rules)]
-    begin = time.monotonic()
-    with subprocess.Popen(
-        argv, env={**os.environ, "PYTHONPATH": _TESTS}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as child:
-        try:
-            first = _next(child)
-            _add(row, "start to listed, s", time.monotonic() - begin)
-            for _ in range(_LATER):
-                before = PrometheusCounts.of(place.prometheus)
-                line = _next(child)
-                now = PrometheusCounts.of(place.prometheus)
-                _add(row, "later relist, s", line["seconds"])
-                _add(row, "its CPU, s", line["cpu_seconds"])
-                _add(row, "Prometheus CPU, s", now.cpu_seconds - before.cpu_seconds)
-                _add(row, "calls", now.calls - before.calls)
-                _add(row, "MB on the wire", (now.wire_bytes - before.wire_bytes) / _MB)
-            _add(row, "MB plain", first["plain_bytes"] / _MB)
-            _add(row, "memory, MiB", line["resident_mib"])
-            _add(row, "peak, MiB", line["peak_mib"])
-        finally:
-            child.kill()
-
-
-def _next(child: subprocess.Popen[str]) -> dict[str, Any]:
-    """Let the child relist once, and return what it says of it."""
-    if child.stdin is None or child.stdout is None:
-        raise AssertionError("started without pipes")
-    child.stdin.write("\n")
-    child.stdin.flush()
-    text = child.stdout.readline()
-    if not text:
-        raise WrongFigureError(f"the client ended with {child.wait()}")
-    line: dict[str, Any] = json.loads(text)
-    if line["listed"] != listed():
-        raise WrongFigureError(f"the client found {line['listed']}")
-    return line
