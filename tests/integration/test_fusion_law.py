@@ -17,15 +17,26 @@ import httpx
 import pytest
 from fusion_cases import AnyPlan, Case, Rules, cases
 from fusion_kinds import kinds_of, wanted_kinds
-from fusion_world import Asking, fill, rows
+from fusion_traps import TRAPS, Trap
+from fusion_world import NAMESPACES, Asking, fill, rows
 from hypothesis import HealthCheck, given, settings
 from rig.prometheus import PrometheusFiles, PrometheusProcess
-from rig.remote_write import FLAG
+from rig.remote_write import FLAG, WrittenSeries, remote_write
 from rules_rig import rulebook_from
 
 from adapter.errors import QueryRejected
 from adapter.promql.model import QueryAnswer
-from adapter.rules.fusion import FusedQuery, Shape, Split, fused, member_of, shape_of, skeleton_of, split
+from adapter.rules.fusion import (
+    FusedQuery,
+    Shape,
+    Split,
+    asks_separately,
+    fused,
+    member_of,
+    shape_of,
+    skeleton_of,
+    split,
+)
 from adapter.rules.rule import Rulebook
 
 CASES = int(os.environ.get("TIDEGAUGE_FUSION_CASES", "0"))
@@ -72,6 +83,13 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> Rules:
     rulebook: Rulebook = rulebook_from(RULES, tmp_path_factory.mktemp("rules"))
     pods, external = rulebook.rules
     return Rules(pods=pods, external=external)
+
+
+TRAP_REQUESTS = (
+    *((namespace, ("p-1", "p-2")) for namespace in NAMESPACES),
+    ("shop", ("q.1",)),
+    ("web", ("q.1", "p-10")),
+)
 
 
 def by_shape(plans: Sequence[AnyPlan]) -> dict[Shape, list[AnyPlan]]:
@@ -160,3 +178,47 @@ def test_a_shared_query_gives_what_separate_queries_give(asking: Asking, rules: 
     assert counts["fused"] >= counts["cases"] / 2
     assert counts["unsteady"] <= counts["cases"] / 50
     assert not LONG or not {kind for kind in wanted_kinds() if kinds[kind] < OFTEN}
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=[f"{trap.api} {trap.query}" for trap in TRAPS])
+def test_each_trap_is_equal_or_not_shared(asking: Asking, rules: Rules, trap: Trap) -> None:
+    """What looks as if it could be shared is asked alone, and what is shared is equal, in several worlds."""
+    custom = trap.api == "custom"
+    requests = TRAP_REQUESTS if custom else tuple((namespace, ()) for namespace in NAMESPACES)
+    counts: Counter[str] = Counter()
+    for world in range(WORLDS):
+        case = Case(api=trap.api, template=trap.query, world=world, requests=requests)
+        plans = rules.plans(case)
+        shapes = by_shape(plans)
+        counts["shared"] += len(shapes) == 1
+        for shape, sharing in shapes.items():
+            assert not differences(asking, shape, sharing, counts)
+
+    assert counts["shared"] == (0 if trap.reason else WORLDS)
+
+
+def test_a_query_that_one_member_breaks_is_asked_separately(asking: Asking, rules: Rules) -> None:
+    """A rule on two metrics fails in the namespace that has both; shared it fails, and only that member fails alone."""
+    at = asking.at_seconds
+    broken = [("w0_both_one", "shop"), ("w0_both_two", "shop"), ("w0_both_one", "web")]
+    remote_write(
+        str(asking.client.base_url),
+        [
+            WrittenSeries(
+                labels={"__name__": metric, "namespace": namespace, "pod": "p-1"},
+                samples=[(at - 60.0, 1.0), (at - 30.0, 2.0), (at, 3.0)],
+            )
+            for metric, namespace in broken
+        ],
+    )
+    template = 'rate({__name__=~"W_both_.*",<<.LabelMatchers>>}[5m])'
+    requests = (("shop", ("p-1",)), ("web", ("p-1",)))
+    plans = rules.plans(Case(api="custom", template=template, world=0, requests=requests))
+    [(shape, _)] = by_shape(plans).items()
+
+    [query] = fused(shape, [member_of(plan) for plan in plans], max_bytes=16_384)
+    shared, alone = asking.ask(query.promql), [asking.ask(plan.promql) for plan in plans]
+
+    assert isinstance(shared, QueryRejected)
+    assert asks_separately(shared)
+    assert [type(answer) for answer in alone] == [QueryRejected, QueryAnswer]

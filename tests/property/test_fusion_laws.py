@@ -1,0 +1,134 @@
+"""Laws of shared queries, for any names: lists take these names only, queries divide them, splits lose nothing."""
+
+from __future__ import annotations
+
+import re2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapter.promql.ast import parse_query
+from adapter.promql.expressions import expression_of
+from adapter.promql.model import QueryAnswer, Sample, Vector
+from adapter.promql.printing import text_of
+from adapter.rules.fusion import Member, Shape, Split, fused, split
+from adapter.rules.fusion.members import any_of
+
+SHAPE = Shape(
+    rule="r", pieces=("sum by (pod, ns) (x{", "}) / y{", "}"), namespace_label="ns", label="pod", keeps_namespace=False
+)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+# Names as workloads have them, and such that are each other's beginnings.
+NAMES = TEXT | st.from_regex(r"\A(web|web-7d9f)(-[a-c]{1,3}){0,4}\Z") | st.text("ab.|\\", min_size=1, max_size=6)
+MEMBERS = st.lists(
+    st.builds(
+        lambda namespace, names: Member(namespace=namespace, names=tuple(names)),
+        st.sampled_from(["a", "b", "b-1", "c.d"]),
+        st.lists(NAMES, min_size=1, max_size=12, unique=True),
+    ),
+    min_size=1,
+    max_size=6,
+)
+PIECES = st.sampled_from(
+    [
+        *(
+            "x",
+            'x{a="b\\"c\\\\d\\n"}',
+            "x[5m]",
+            "x[90s] offset -1m",
+            "rate(x[5m])",
+            "sum by (a) (",
+            "sum without (b) (",
+        ),
+        *(
+            "(",
+            ")",
+            "-",
+            "+",
+            "*",
+            "/",
+            "^",
+            "and",
+            "or",
+            "unless",
+            "> bool",
+            "on (a)",
+            "ignoring (b)",
+            "group_left (c)",
+        ),
+        *("1", "-1", "1e-9", "NaN", "Inf", "x[5m:1m]", "max_over_time(", "time()", "clamp(", ",", "2", "min(x) by (a)"),
+    ]
+)
+
+
+@settings(deadline=None)
+@given(names=st.lists(NAMES, min_size=1, max_size=30, unique=True), other=NAMES)
+def test_a_list_of_names_takes_these_and_no_other(names: list[str], other: str) -> None:
+    """Whatever the names are, the expression with common beginnings taken out means the same list."""
+    pattern = any_of(sorted(names))
+
+    # Prometheus anchors a pattern and lets the dot match everything.
+    assert all(re2.fullmatch(f"(?s:{pattern})", name) for name in names)
+    assert bool(re2.fullmatch(f"(?s:{pattern})", other)) is (other in names)
+
+
+@settings(deadline=None)
+@given(members=MEMBERS, max_bytes=st.integers(1, 400), widened=st.booleans())
+def test_queries_are_short_enough_and_have_each_object_once(
+    members: list[Member], max_bytes: int, *, widened: bool
+) -> None:
+    """Divided queries ask for what the members ask for, and only what cannot be divided is too long."""
+    queries = fused(SHAPE, members, max_bytes=max_bytes, widened=widened)
+
+    asked = [(part.namespace, name) for query in queries for part in query.parts for name in part.names]
+    assert sorted(asked) == sorted({(one.namespace, name) for one in members for name in one.names})
+    for query in queries:
+        assert parse_query(query.promql) is not None
+        whole = len(query.parts) == 1 and (widened or len(query.parts[0].names) == 1)
+        assert whole or len(query.promql.encode()) <= max_bytes
+
+
+@settings(deadline=None)
+@given(members=MEMBERS, max_bytes=st.integers(1, 400), widened=st.booleans(), data=st.data())
+def test_each_member_gets_the_samples_of_its_objects(
+    members: list[Member], max_bytes: int, *, widened: bool, data: st.DataObject
+) -> None:
+    """For a server that has some of the objects, a member gets exactly these, in whatever queries they were."""
+    objects = sorted({(one.namespace, name) for one in members for name in one.names})
+    known = data.draw(st.lists(st.sampled_from(objects), unique=True))
+    queries = fused(SHAPE, members, max_bytes=max_bytes, widened=widened)
+
+    answers = []
+    for query in queries:
+        asked = {(part.namespace, name) for part in query.parts for name in part.names}
+        found = tuple(
+            Sample(labels={"ns": namespace, "pod": name}, value=1.0, timestamp_seconds=7.0)
+            for namespace, name in known
+            if (namespace, name) in asked
+        )
+        answers.append((query, QueryAnswer(result=Vector(samples=found), evaluated_at_seconds=7.0)))
+    parted = split(answers, members)
+
+    assert isinstance(parted, Split)
+    for member in members:
+        got = [dict(sample.labels) for sample in parted.vectors[member].samples]
+        wanted = [{"pod": name} for namespace, name in known if namespace == member.namespace and name in member.names]
+        assert sorted(map(str, got)) == sorted(map(str, wanted))
+
+
+@settings(deadline=None, max_examples=1000)
+@given(st.lists(PIECES, min_size=1, max_size=9).map(" ".join))
+def test_a_query_prints_as_what_it_was_read_as(text: str) -> None:
+    """Any query, printed and read again, is the same tree; only parentheses may be added."""
+    query = parse_query(text)
+    if query is None:
+        return
+    try:
+        printed = text_of(expression_of(query))
+    except ValueError:
+        return  # it has a part without a type
+
+    again = parse_query(printed)
+
+    assert again is not None, printed
+    assert text_of(expression_of(again)).replace("(", "").replace(")", "") == printed.replace("(", "").replace(")", "")
+    assert [str(one) for one in again.selectors] == [str(one) for one in query.selectors]
