@@ -116,6 +116,8 @@ class _Snapshot:
     @classmethod
     def of(cls, watched: Watched) -> _Snapshot:
         adapter = watched.adapter
+        if adapter:
+            adapter.child.check_alive()
         return cls(
             prometheus=PrometheusCounts.of(watched.prometheus),
             adapter_cpu_seconds=cpu_seconds(adapter.pid) if adapter else 0.0,
