@@ -197,11 +197,11 @@ MATCHINGS = one_of_texts(
 
 
 @st.composite
-def grouped(draw: st.DrawFn, many: str, one: str, operator: str, side: str = "") -> str:
+def grouped(draw: st.DrawFn, many: str, one: str, operator: str) -> str:
     """Draw an operator with many samples on one side."""
     many = draw(one_of_texts(many, f"sum by (pod, namespace, container) ({many})"))
     one = draw(one_of_texts(one, f"max by (pod, namespace) ({one})", f"max by (pod) ({one})"))
-    side = side or draw(one_of_texts("left", "right"))
+    side = draw(one_of_texts("left", "right"))
     labels = draw(one_of_texts("", "", "(team)", "(namespace)"))
     left, right = (many, one) if side == "left" else (one, many)
     return f"({left}) {operator} group_{side} {labels} ({right})"
@@ -218,8 +218,9 @@ def featured(draw: st.DrawFn, feature: str, depth: int) -> str:
     if kind == "operator":
         return draw(joined(depth, name))
     if kind.startswith("group_"):
-        how = draw(one_of_texts("on (pod)", "on (pod, namespace)", "ignoring (container)"))
-        return draw(grouped(inner, other, f"* {how}", kind.removeprefix("group_")))
+        sides = (f"sum by (pod, namespace, container) ({inner})", f"max by (pod, team) ({other})")
+        left, right = sides if kind == "group_left" else sides[::-1]
+        return f"{left} * on (pod) {kind} {draw(one_of_texts('', '(team)'))} {right}"
     labels = "(pod)" if kind == "on" else draw(one_of_texts("(namespace)", "(code)"))
     operator = draw(one_of_texts("/", "<", "and"))
     texts = {

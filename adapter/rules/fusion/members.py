@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TypeVar
 
 from adapter.promql.matchers import LabelMatcher, MatchOp, escape_regex
 from adapter.rules.query import Plan
 from adapter.rules.resource_plan import UsePlan
+
+T = TypeVar("T")
 
 # What `(?:` and `)` cost, which a prefix that is written once must save.
 _BRACKETS = 4
@@ -49,17 +52,19 @@ def matchers_text(parts: Sequence[Member], *, namespace_label: str, label: str, 
     return ",".join(texts)
 
 
-def halves(parts: Sequence[Member], *, by_name: bool) -> tuple[Sequence[Member], Sequence[Member]] | None:
-    """Return members in two halves, which ask for each object once; None if they cannot be divided."""
+def shares(parts: Sequence[Member], count: int, *, by_name: bool) -> list[Sequence[Member]]:
+    """Return members in about so many shares, which ask for each object once; one share if they cannot be divided."""
     if len(parts) > 1:
-        middle = len(parts) // 2
-        return parts[:middle], parts[middle:]
+        return list(_chunks(parts, count))
     (part,) = parts
-    middle = len(part.names) // 2
-    if not by_name or not middle:
-        return None
-    namespace, names = part.namespace, part.names
-    return (Member(namespace=namespace, names=names[:middle]),), (Member(namespace=namespace, names=names[middle:]),)
+    if not by_name or len(part.names) < 2:  # noqa: PLR2004 - one name is not divided
+        return [parts]
+    return [(Member(namespace=part.namespace, names=tuple(names)),) for names in _chunks(part.names, count)]
+
+
+def _chunks(items: Sequence[T], count: int) -> Iterator[Sequence[T]]:
+    size = -(-len(items) // min(count, len(items)))
+    return (items[at : at + size] for at in range(0, len(items), size))
 
 
 def _matcher(label: str, values: Sequence[str]) -> str:

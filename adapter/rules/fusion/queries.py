@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from adapter.rules.fusion.members import Member, halves, matchers_text, united
+from adapter.rules.fusion.members import Member, matchers_text, shares, united
 from adapter.rules.fusion.shapes import Shape
 
 
@@ -44,9 +44,9 @@ def _divided(shape: Shape, parts: Sequence[Member], max_bytes: int, *, widened: 
         return []
     matchers = matchers_text(parts, namespace_label=shape.namespace_label, label=shape.label, widened=widened)
     promql = shape.text(matchers)
-    divided = None
-    if len(promql.encode()) > max_bytes:
-        divided = halves(parts, by_name=bool(shape.label) and not widened)
-    if divided is None:
+    size, by_name = len(promql.encode()), bool(shape.label) and not widened
+    # One more than the sizes say: a share has the fixed parts of the query as well.
+    divided = shares(parts, size // max_bytes + 1, by_name=by_name) if size > max_bytes else [parts]
+    if len(divided) == 1:
         return [FusedQuery(promql=promql, shape=shape, parts=tuple(parts), widened=widened)]
-    return [query for half in divided for query in _divided(shape, half, max_bytes, widened=widened)]
+    return [query for share in divided for query in _divided(shape, share, max_bytes, widened=widened)]

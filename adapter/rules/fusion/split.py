@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -37,7 +38,7 @@ class _Found:
     """Samples that were asked for, in order, and their places by namespace and object ("" where there is none)."""
 
     samples: list[Sample] = field(default_factory=list)
-    places: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    places: dict[str, dict[str, list[int]]] = field(default_factory=lambda: defaultdict(dict))
 
 
 def split(answers: Sequence[tuple[FusedQuery, QueryAnswer]], members: Iterable[Member]) -> Split | Unsplit:
@@ -74,6 +75,7 @@ def _sort(query: FusedQuery, answer: QueryAnswer, found: _Found) -> int:
     wanted = {part.namespace: frozenset(part.names) for part in query.parts}
     named = frozenset[str]().union(*wanted.values())
     bare = bool(namespace_label) and not shape.keeps_namespace
+    samples, places = found.samples, found.places
     for sample in answer.result.samples:
         labels = sample.labels
         namespace = labels.get(namespace_label, "") if namespace_label else ""
@@ -85,8 +87,12 @@ def _sort(query: FusedQuery, answer: QueryAnswer, found: _Found) -> int:
             if not name or not (query.widened or name in named):
                 raise _StrayError(f"a sample has {label}={name!r}, which nobody asked for")
             continue
-        found.places.setdefault(namespace, {}).setdefault(name, []).append(len(found.samples))
-        found.samples.append(_without(sample, namespace_label) if bare else sample)
+        by_name = places[namespace]
+        if name in by_name:
+            by_name[name].append(len(samples))
+        else:
+            by_name[name] = [len(samples)]
+        samples.append(_without(sample, namespace_label) if bare else sample)
     return len(answer.result.samples)
 
 
