@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeVar
@@ -40,15 +40,20 @@ def united(members: Iterable[Member]) -> tuple[Member, ...]:
     return tuple(Member(namespace=one, names=tuple(sorted(names[one]))) for one in sorted(names))
 
 
-def matchers_text(parts: Sequence[Member], *, namespace_label: str, label: str, widened: bool) -> str:
-    """Return the adapter's matchers for members of a query."""
+def matchers_text(parts: Sequence[Member], *, namespace_label: str, label: str, widened: bool, factored: bool) -> str:
+    """Return the adapter's matchers for members of a query; `factored` ones are shorter and cost the server more.
+
+    Prometheus looks a plain list of names up in its index. Through an expression with brackets Prometheus 2 puts every
+    value that the label has: 1,000 of 20,000 names take 12 ms instead of 7, of 400,000 a lot more.
+    """
+    listed = any_of if factored else _plain
     texts = []
     if namespace_label:
-        texts.append(_matcher(namespace_label, sorted({part.namespace for part in parts})))
+        texts.append(_matcher(namespace_label, sorted({part.namespace for part in parts}), listed))
     if label and widened:
         texts.append(str(LabelMatcher(name=label, op=MatchOp.NOT_EQUAL, value="")))
     elif label:
-        texts.append(_matcher(label, sorted({name for part in parts for name in part.names})))
+        texts.append(_matcher(label, sorted({name for part in parts for name in part.names}), listed))
     return ",".join(texts)
 
 
@@ -67,10 +72,14 @@ def _chunks(items: Sequence[T], count: int) -> Iterator[Sequence[T]]:
     return (items[at : at + size] for at in range(0, len(items), size))
 
 
-def _matcher(label: str, values: Sequence[str]) -> str:
+def _matcher(label: str, values: Sequence[str], listed: Callable[[Sequence[str]], str]) -> str:
     if len(values) == 1:
         return str(LabelMatcher(name=label, op=MatchOp.EQUAL, value=values[0]))
-    return str(LabelMatcher(name=label, op=MatchOp.MATCHES, value=any_of(values)))
+    return str(LabelMatcher(name=label, op=MatchOp.MATCHES, value=listed(values)))
+
+
+def _plain(values: Sequence[str]) -> str:
+    return "|".join(map(escape_regex, values))
 
 
 def any_of(values: Sequence[str]) -> str:

@@ -42,11 +42,23 @@ def fused(shape: Shape, members: Iterable[Member], *, max_bytes: int, widened: b
 def _divided(shape: Shape, parts: Sequence[Member], max_bytes: int, *, widened: bool) -> list[FusedQuery]:
     if not parts:
         return []
-    matchers = matchers_text(parts, namespace_label=shape.namespace_label, label=shape.label, widened=widened)
-    promql = shape.text(matchers)
+    promql = _text(shape, parts, max_bytes, widened=widened)
     size, by_name = len(promql.encode()), bool(shape.label) and not widened
     # One more than the sizes say: a share has the fixed parts of the query as well.
     divided = shares(parts, size // max_bytes + 1, by_name=by_name) if size > max_bytes else [parts]
     if len(divided) == 1:
         return [FusedQuery(promql=promql, shape=shape, parts=tuple(parts), widened=widened)]
     return [query for share in divided for query in _divided(shape, share, max_bytes, widened=widened)]
+
+
+def _text(shape: Shape, parts: Sequence[Member], max_bytes: int, *, widened: bool) -> str:
+    """Return the query with plain lists; with shorter expressions where it would be too long."""
+
+    def text(*, factored: bool) -> str:
+        own = matchers_text(
+            parts, namespace_label=shape.namespace_label, label=shape.label, widened=widened, factored=factored
+        )
+        return shape.text(own)
+
+    plain = text(factored=False)
+    return plain if len(plain.encode()) <= max_bytes else text(factored=True)
