@@ -91,10 +91,13 @@ def _run(parts: Sequence[str], *, quick: bool, sizes: Mapping[str, Sequence[int]
             tables = PARTS[part](bench)
             for table in tables:
                 _print(table.text())
-            # Each part at once: what a later one meets does not lose it.
-            differences.append(keep(tables, stamp, kind="quick" if quick else "full"))
+            # Each part at once: what a later one meets does not lose it. Figures of wrong answers are not kept.
+            if not bench.faults:
+                differences.append(keep(tables, stamp, kind="quick" if quick else "full"))
     if not quick:
         _print("\n".join(one for one in differences if one))
+    if bench.faults:
+        raise WrongFigureError("\n".join(bench.faults))
 
 
 def _machine(binaries: Path) -> str:

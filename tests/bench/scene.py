@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -36,12 +36,16 @@ _QUERY = 'handler="/api/v1/query"'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """What all parts are given: the programs, a folder, and how much to do."""
+    """What all parts are given: the programs, a folder, how much to do, and where to say what went wrong.
+
+    A storm goes on after a wrong answer, so that all of it is seen; `faults` make the run fail in the end.
+    """
 
     binaries: Path
     home: Path
     quick: bool
     sizes: Mapping[str, Sequence[int]]
+    faults: list[str] = field(default_factory=list)
 
     def say(self, line: str) -> None:
         """Tell what is going on, aside from the figures."""

@@ -25,7 +25,7 @@ def storm_tables(bench: Bench) -> list[Table]:
     """Measure each number of HPAs, straight to Prometheus and through the adapter.
 
     Raises:
-        WrongFigureError: an answer is wrong, or there was none.
+        WrongFigureError: the client failed; answers that are wrong or missing become faults of the bench.
     """
     pace = _QUICK if bench.quick else _FULL
     rows: dict[str, Mapping[str, Sequence[float]]] = {}
@@ -36,6 +36,7 @@ def storm_tables(bench: Bench) -> list[Table]:
         for name, stormed in _of_size(bench, count, pace, first):
             rows[name], base[name] = stormed.row, first
             notes.append(f"{name}: {stormed.words}")
+            bench.faults.extend(filter(None, [stormed.fault]))
     title = (
         f"Storm: HPAs over {world.RULES} rules and {world.NAMESPACES} namespaces, 5 to 20 pods each, each figure per"
         f" period of {pace.period_seconds:g} s; {pace.periods} periods after one that is not measured"

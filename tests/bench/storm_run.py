@@ -129,10 +129,14 @@ class _Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stormed:
-    """The figures of a run by column, one for each measured period, and words about how it was asked."""
+    """The figures of a run by column, one for each measured period, and words about how it was asked.
+
+    `fault` says what was wrong with answers, with the end of the adapter's log; it is empty if all were right.
+    """
 
     row: Mapping[str, Sequence[float]]
     words: str
+    fault: str = ""
 
 
 def wait_for_first(adapter: Server, target: Target) -> None:
@@ -157,7 +161,7 @@ def run(
     """Let so many HPAs take their turns, and return what that took, each period for itself.
 
     Raises:
-        WrongFigureError: an answer is wrong, or there was none.
+        WrongFigureError: the client failed.
     """
     begin_at = time.time() + _LEAD_SECONDS
     spec = {
@@ -188,12 +192,15 @@ def run(
     if child.returncode:
         raise WrongFigureError(f"the storm's client: {said.strip()[-1000:]}")
     found = json.loads(out)
-    if found["errors"]:
-        raise WrongFigureError(f"storm of {hpas:,}: {found['errors']} wrong answers: {found['shown']}")
-    return Stormed(
-        row=_row(snapshots, found["periods"][1:], has_adapter=watched.adapter is not None),
-        words=_words(found, seen),
-    )
+    row = _row(snapshots, found["periods"][1:], has_adapter=watched.adapter is not None)
+    return Stormed(row=row, words=_words(found, seen), fault=_fault(found, hpas, watched.adapter))
+
+
+def _fault(found: Mapping[str, Any], hpas: int, adapter: Server | None) -> str:
+    if not found["errors"]:
+        return ""
+    log = f"; the adapter's log ends:\n{adapter.child.log_end()}" if adapter else ""
+    return f"storm of {hpas:,}: {found['errors']} wrong answers, such as {found['shown']}{log}"
 
 
 def _at(end: float, watched: Watched) -> _Snapshot:

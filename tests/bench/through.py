@@ -59,7 +59,7 @@ def through_tables(bench: Bench) -> list[Table]:
 
     Raises:
         ProgramMissingError: there is no control plane, and none can be built; the text says what to do.
-        WrongFigureError: an answer is wrong, or there was none.
+        WrongFigureError: the client failed; answers that are wrong or missing become faults of the bench.
     """
     programs = find_programs(os.environ, say=bench.say)
     count = bench.sizes["through"][0]
@@ -88,6 +88,7 @@ def _measured(bench: Bench, plane: ControlPlane, *, count: int, pace: Pace) -> T
             stormed = run(target, watched, hpas=count, pace=pace, oldest_seconds=_TTL_SECONDS)
             rows[name] = stormed.row
             notes.append(f"{name}: {stormed.words}")
+            bench.faults.extend(filter(None, [stormed.fault]))
     return Table(
         key="through",
         title=f"Storm of {count:,} HPAs per {pace.period_seconds:g} s with a real kube-apiserver, answers kept"
