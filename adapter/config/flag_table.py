@@ -127,6 +127,15 @@ _PROMETHEUS: Final = (
 )
 
 _ANSWERS: Final = (
+    # 16 KiB: VictoriaMetrics refuses longer queries (-search.maxQueryLen), and no server is known to take fewer.
+    Flag(
+        name="max-query-bytes",
+        kind=Kind.BYTES,
+        default="16Ki",
+        positive=True,
+        help="longest query that is sent, where it can be divided; names are asked for in several then",
+        group=ANSWERS,
+    ),
     Flag(
         name="cache-ttl",
         kind=Kind.DURATION,

@@ -52,6 +52,7 @@ class Settings:
     prometheus_max_answer_bytes: int
 
     cache_ttl_seconds: float
+    max_query_bytes: int
     max_cache_bytes: int
     max_cache_entries: int
     request_timeout_seconds: float

@@ -35,11 +35,6 @@ CODES: Final[Mapping[str, CodeInfo]] = {
         "One backend is asked at a time; rules for the others are left out.",
         "Start an adapter for that backend, or remove `backend`.",
     ),
-    "rule/no-effect-yet": _warning(
-        "key has no effect yet",
-        "The key is part of the rules file's language and is checked, but nothing follows from it in this version.",
-        "Remove the key, or leave it for a later version.",
-    ),
     "rule/no-effect": _info(
         "key has no effect here",
         "The key decides nothing for rules of this kind.",

@@ -13,7 +13,6 @@ from adapter.config.load import Loaded
 from adapter.config.problems import Problem, Severity
 from adapter.config.schema import (
     DEFAULT_HOLD_SECONDS,
-    Defaults,
     Metric,
     PolicyKeys,
     SeriesFilter,
@@ -95,8 +94,6 @@ class _Compiler(FileCompiler):
 
     def rules(self) -> Iterator[Rule]:
         model = self.file.model
-        if model.defaults is not None:
-            self._warn_of_what_is_not_in_force(("defaults",), model.defaults)
         for section, written, api in (
             ("rules", model.rules, Api.CUSTOM),
             ("externalRules", model.external_rules, Api.EXTERNAL),
@@ -112,7 +109,6 @@ class _Compiler(FileCompiler):
         self.failed = False
         if not self.backend_serves(self.chosen(written, "backend"), at=(*path, "backend")):
             return
-        self._warn_of_what_is_not_in_force(path, written)
         rule = compile_one(path, written)
         if rule is not None and not self.failed:
             yield rule
@@ -122,11 +118,6 @@ class _Compiler(FileCompiler):
         return f"{PurePath(self.file.source.file).name}:{name}" if self.many_files else name
 
     # ---- what both forms share
-
-    def _warn_of_what_is_not_in_force(self, path: Path, written: PolicyKeys | Defaults) -> None:
-        if written.fuse is not None:
-            message = "`fuse` is read and checked, and has no effect yet"
-            self.report("rule/no-effect-yet", Severity.WARNING, message, (*path, "fuse"))
 
     def _policies(self, written: PolicyKeys, api: Api) -> Policies:
         ttl_seconds = self.chosen(written, "cache_ttl")
@@ -147,6 +138,7 @@ class _Compiler(FileCompiler):
             ),
             selector_labels=dict(self.chosen(written, "selector_labels") or {}),
             allow_namespaces=tuple(self.chosen(written, "allow_namespaces") or ()),
+            may_share=self.chosen(written, "fuse") != "never",
         )
 
     # ---- prometheus-adapter's form

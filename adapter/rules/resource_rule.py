@@ -23,6 +23,11 @@ class UseRule:
     container_label: str = ""
 
     @property
+    def may_share(self) -> bool:
+        """Say that requests may share a query: resource rules have no `fuse`."""
+        return True
+
+    @property
     def measures_pods(self) -> bool:
         """Say whether there is a query for pods, and the labels that its samples are known by."""
         return self.container_query is not None and bool(self.pod_label and self.namespace_label)

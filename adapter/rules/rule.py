@@ -61,6 +61,7 @@ class Policies:
     shape: Shape = field(default_factory=Shape)
     selector_labels: Mapping[str, str] = field(default_factory=dict)
     allow_namespaces: tuple[str, ...] = ()
+    may_share: bool = True  # fuse: auto; never is False
 
     def allows(self, namespace: str) -> bool:
         """Say whether a caller in this namespace may read the metric."""
@@ -95,6 +96,11 @@ class Rule:
     fixed: FixedMetric | None = None
     description: str = ""
     owner: str = ""
+
+    @property
+    def may_share(self) -> bool:
+        """Say whether requests may share a query (`fuse`)."""
+        return self.policies.may_share
 
     @property
     def place(self) -> str:

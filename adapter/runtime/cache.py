@@ -29,6 +29,12 @@ class CacheObserver(Protocol):
         """Note how full the cache is."""
 
 
+class Demanded(Protocol):
+    """What a request leaves behind, so that the next sweep knows that somebody asks."""
+
+    asked_at: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cached:
     """An answer, what was worked out with it once, and when (on the monotonic clock) it was evaluated."""
@@ -36,6 +42,7 @@ class Cached:
     answer: QueryAnswer
     window_seconds: int | None
     ages: Ages | None
+    demand: Demanded | None
     evaluated_at: float
     ttl_seconds: float
     size_bytes: int
@@ -48,6 +55,7 @@ class Fetched:
     answer: QueryAnswer
     window_seconds: int | None = None
     ages: Ages | None = None
+    demand: Demanded | None = None
 
 
 Fetch = Callable[[], Awaitable[Fetched]]
@@ -81,15 +89,22 @@ class QueryCache:
         )
         self._under_way: dict[Key, asyncio.Task[Cached]] = {}
 
-    async def get(
-        self, promql: str, ttl_seconds: float, fetch: Fetch, *, max_sample_age_seconds: float | None = None
-    ) -> Cached:
+    def has(self, key: Key) -> bool:
+        """Say whether there is an answer, or one is on its way."""
+        return key in self._kept or key in self._under_way
+
+    def put(self, key: Key, fetched: Fetched, *, evaluated_at: float) -> None:
+        """Keep an answer that was asked for together with others; `evaluated_at` is on the monotonic clock."""
+        if key[2] > 0:
+            self._keep(key, _cached(fetched, evaluated_at=evaluated_at, ttl_seconds=key[2]))
+
+    async def get(self, key: Key, fetch: Fetch) -> Cached:
         """Return the answer to a query: kept, shared with a call under way, or fetched.
 
         A caller that is cancelled does not cancel the call, which others may wait for; the call ends by its own
         time-out. Raises what `fetch` raises.
         """
-        key = (promql, max_sample_age_seconds, ttl_seconds)
+        ttl_seconds = key[2]
         kept = self._kept.get(key)
         if kept is not None:
             self._observer.cache_hit(age_seconds=self._clock() - kept.evaluated_at)
@@ -115,17 +130,11 @@ class QueryCache:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _fetch(self, key: Key, fetch: Fetch, evaluated_at: float) -> Cached:
-        ttl_seconds = key[2]
         fetched = await fetch()
-        cached = Cached(
-            answer=fetched.answer,
-            window_seconds=fetched.window_seconds,
-            ages=fetched.ages,
-            evaluated_at=evaluated_at,
-            ttl_seconds=ttl_seconds,
-            size_bytes=_size_bytes(fetched),
-        )
-        if ttl_seconds > 0:
+        if (kept := self._kept.get(key)) is not None and kept.answer is fetched.answer:
+            return kept  # a sweep has brought it, and was evaluated at its own time
+        cached = _cached(fetched, evaluated_at=evaluated_at, ttl_seconds=key[2])
+        if key[2] > 0:
             self._keep(key, cached)
         return cached
 
@@ -141,6 +150,18 @@ class QueryCache:
         del self._under_way[key]
         if not task.cancelled():
             task.exception()  # read, so that a failure whose callers have all left is not reported as forgotten
+
+
+def _cached(fetched: Fetched, *, evaluated_at: float, ttl_seconds: float) -> Cached:
+    return Cached(
+        answer=fetched.answer,
+        window_seconds=fetched.window_seconds,
+        ages=fetched.ages,
+        demand=fetched.demand,
+        evaluated_at=evaluated_at,
+        ttl_seconds=ttl_seconds,
+        size_bytes=_size_bytes(fetched),
+    )
 
 
 def _size_bytes(fetched: Fetched) -> int:

@@ -1,20 +1,21 @@
-"""The samples of a plan: from the cache, or by a query that is shared with whoever asks the same."""
+"""The samples of a plan: from the cache, or by a query that is shared with whoever asks for the same or the like."""
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from adapter.errors import AdapterError, QueryRejected
-from adapter.promql.ast import range_seconds_of
 from adapter.promql.model import QueryAnswer, Vector
+from adapter.rules.fusion import NotFusable
 from adapter.rules.query import Plan, odd_key
 from adapter.rules.resource_plan import UsePlan
-from adapter.rules.sample_age import AgeQuestions, Ages, age_questions, times_of
-from adapter.rules.trail import Trail
-from adapter.runtime.cache import Cached, Fetched, QueryCache
+from adapter.rules.sample_age import AgeQuestions, age_questions
+from adapter.rules.trail import NO_TRAIL, Trail
+from adapter.runtime.cache import Cached, Fetch, Fetched, Key, QueryCache
 from adapter.runtime.clock import Clocks
+from adapter.runtime.sweep import Sweep, SweepObserver
 
 
 class QueryBackend(Protocol):
@@ -24,22 +25,29 @@ class QueryBackend(Protocol):
         """Return the answer of an instant query; raises UpstreamError leaves."""
 
 
-class QueryObserver(Protocol):
+class QueryObserver(SweepObserver, Protocol):
     """What is reported of queries."""
 
     def rule_queried(self, *, rule: str, outcome: str) -> None:
         """Note a query that Prometheus was asked for a rule: ok, empty, error."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Fetching:
-    """Asks the backend through the cache."""
+    """Asks the backend through the cache, together with what else is due; `max_query_bytes` is the longest query."""
 
     backend: QueryBackend
     cache: QueryCache
     clocks: Clocks
     observer: QueryObserver
     timeout_seconds: float
+    max_query_bytes: int
+    _sweep: Sweep = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._sweep = Sweep(
+            ask=self._ask, cache=self.cache, clocks=self.clocks, observer=self.observer, max_bytes=self.max_query_bytes
+        )
 
     async def fetch(self, plan: Plan, trail: Trail) -> Cached:
         """Return the answer to a plan's query.
@@ -50,17 +58,16 @@ class Fetching:
         """
         trail.note("query", "the query that is sent", promql=plan.promql, series=plan.series, label=plan.label)
 
-        async def ask() -> Fetched:
-            return await self._fetched(plan)
-
         policies = plan.rule.policies
+        key = (plan.promql, policies.max_sample_age_seconds, policies.cache_ttl_seconds)
+        if trail is not NO_TRAIL:
+            self._tell_sharing(plan, trail)
+
+        async def ask() -> Fetched:
+            return await self._sweep.fetched(plan, key, _questions(plan))
+
         try:
-            cached = await self.cache.get(
-                plan.promql,
-                policies.cache_ttl_seconds,
-                ask,
-                max_sample_age_seconds=policies.max_sample_age_seconds,
-            )
+            cached = await self._got(key, ask)
         except AdapterError as error:
             trail.note("answer", f"the query failed: {error}", ok=False)
             if isinstance(error, QueryRejected) and plan.odd_keys:
@@ -79,32 +86,30 @@ class Fetching:
 
     async def fetch_use(self, plan: UsePlan, *, ttl_seconds: float) -> QueryAnswer:
         """Return the answer to a query for the use of pods or nodes; raises an UpstreamError if it failed."""
+        key = (plan.promql, None, ttl_seconds)
 
         async def ask() -> Fetched:
-            # Resource rules say their window themselves.
-            return Fetched(answer=await self._ask(plan.promql, plan.rule.id, self.clocks.wall()))
+            return await self._sweep.fetched(plan, key, None)
 
-        return (await self.cache.get(plan.promql, ttl_seconds, ask)).answer
+        return (await self._got(key, ask)).answer
 
-    async def _fetched(self, plan: Plan) -> Fetched:
-        """Ask for the values and, at the same evaluation time, for their ages."""
-        at_seconds = self.clocks.wall()
-        questions = _questions(plan)
-        promqls = (plan.promql, *(questions.promqls if questions else ()))
-        answer, *others = await asyncio.gather(*(self._ask(one, plan.rule.id, at_seconds) for one in promqls))
-        max_age_seconds = plan.rule.policies.max_sample_age_seconds
-        return Fetched(
-            answer=answer,
-            window_seconds=range_seconds_of(plan.sketch()),
-            ages=None
-            if questions is None or max_age_seconds is None
-            else Ages(
-                questions=questions,
-                times=tuple(times_of(one.result, questions.label) for one in others),
-                evaluated_at_seconds=answer.evaluated_at_seconds,
-                max_age_seconds=max_age_seconds,
-            ),
-        )
+    async def fetch_uses(self, plans: Sequence[UsePlan], *, ttl_seconds: float) -> None:
+        """Ask for plans together, as far as they can be; `fetch_use` finds the answers then, or asks by itself."""
+        if ttl_seconds > 0:
+            await self._sweep.together(plans, [(plan.promql, None, ttl_seconds) for plan in plans])
+
+    async def _got(self, key: Key, ask: Fetch) -> Cached:
+        cached = await self.cache.get(key, ask)
+        if cached.demand is not None:
+            cached.demand.asked_at = self.clocks.monotonic()
+        return cached
+
+    def _tell_sharing(self, plan: Plan, trail: Trail) -> None:
+        shape = self._sweep.shape(plan) if plan.rule.may_share else NotFusable(reason="fuse: never")
+        if isinstance(shape, NotFusable):
+            trail.note("sharing", f"asked by itself: {shape.reason}", hint=shape.hint)
+        else:
+            trail.note("sharing", "in one query with what is due at the same time, of other objects and namespaces")
 
     async def _ask(self, promql: str, rule: str, at_seconds: float) -> QueryAnswer:
         outcome = "error"

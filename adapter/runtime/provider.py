@@ -69,6 +69,7 @@ class Provider:
     observer: ProviderObserver
     compat: Compat = Compat.FIXED
     query_timeout_seconds: float = 5.0
+    max_query_bytes: int = 16_384
     answered: Callable[[Metric], None] = _nobody  # told of each metric that a caller got an answer for
     _entries: MetricEntries = field(init=False)
     _subjects: Subjects = field(init=False)
@@ -85,6 +86,7 @@ class Provider:
             clocks=self.clocks,
             observer=self.observer,
             timeout_seconds=self.query_timeout_seconds,
+            max_query_bytes=self.max_query_bytes,
         )
         self._deciding = Deciding(
             held_objects=self.held_objects,

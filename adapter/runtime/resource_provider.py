@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, groupby
@@ -55,6 +55,7 @@ class ResourceProvider:
     clocks: Clocks
     observer: ResourceObserver
     query_timeout_seconds: float = 5.0
+    max_query_bytes: int = 16_384
     _fetching: Fetching = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,6 +65,7 @@ class ResourceProvider:
             clocks=self.clocks,
             observer=self.observer,
             timeout_seconds=self.query_timeout_seconds,
+            max_query_bytes=self.max_query_bytes,
         )
 
     async def pods(
@@ -84,6 +86,7 @@ class ResourceProvider:
             pods = [one for one in await self.objects.running_pods(namespace, selector) if name in ("", one.name)]
             by_namespace = [(key, list(some)) for key, some in groupby(pods, key=lambda one: one.namespace)]
             trail.note("objects", f"running pods: {len(pods)}, namespaces: {len(by_namespace)}", ok=bool(pods))
+            await self._ask_together(rules, by_namespace)
             works = [partial(self._pods_of, rules, *one, trail=trail) for one in by_namespace]
             found = await _each(works, _NAMESPACES_AT_ONCE)
         uses = tuple(chain.from_iterable(found))
@@ -129,6 +132,22 @@ class ResourceProvider:
         if rules is None:
             raise RouteNotFound
         return rules
+
+    async def _ask_together(
+        self, rules: ResourceRules, by_namespace: Sequence[tuple[str, Sequence[ObjectMeta]]]
+    ) -> None:
+        """Ask for all namespaces in few queries; what cannot be asked so is asked for each namespace afterwards."""
+        if len(by_namespace) < 2:  # noqa: PLR2004 - one alone shares with nobody
+            return
+        plans = []
+        for rule in (rule for _, rule in rules if rule is not None):
+            for namespace, pods in by_namespace:
+                with suppress(UpstreamError):  # the namespace that cannot be written is named when it is asked for
+                    plans.append(plan_pods(rule, namespace=namespace, names=[one.name for one in pods]))
+        with suppress(UpstreamError):
+            await self._fetching.fetch_uses(
+                [plan for plan in plans if plan is not None], ttl_seconds=rules.cache_ttl_seconds
+            )
 
     async def _pods_of(
         self, rules: ResourceRules, namespace: str, pods: Sequence[ObjectMeta], *, trail: Trail

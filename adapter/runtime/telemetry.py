@@ -164,6 +164,21 @@ METRICS: Final[tuple[OwnMetric, ...]] = (
         "Queries that Prometheus was asked for a rule, and the outcome: ok, empty (no sample came), error.",
     ),
     _counter(
+        "tidegauge_sweeps_total",
+        ("outcome",),
+        "Times that several requests were asked for together: ok, separate (each was asked for by itself then), error.",
+    ),
+    _counter(
+        "tidegauge_sweep_queries_total",
+        (),
+        "Queries that Prometheus was asked for several requests together.",
+    ),
+    _counter(
+        "tidegauge_sweep_answers_total",
+        (),
+        "Answers to requests that these queries gave, each of which would have been a query.",
+    ),
+    _counter(
         "tidegauge_rule_refusals_total",
         ("rule", "reason"),
         "Requests that a rule could not serve: namespace (allowNamespaces), selector (Prometheus has no word).",
@@ -478,6 +493,12 @@ class Telemetry:
     def rule_queried(self, *, rule: str, outcome: str) -> None:
         """Note a query that Prometheus was asked for a rule."""
         self._counters["tidegauge_rule_queries_total"].labels(rule, outcome).inc()
+
+    def swept(self, *, outcome: str, queries: int, answers: int) -> None:
+        """Note that several requests were asked for together, in how many queries, and how many answers came of it."""
+        self._counters["tidegauge_sweeps_total"].labels(outcome).inc()
+        self._counters["tidegauge_sweep_queries_total"].inc(queries)
+        self._counters["tidegauge_sweep_answers_total"].inc(answers)
 
     def rule_refused(self, *, rule: str, reason: str) -> None:
         """Note a request that a rule could not serve."""

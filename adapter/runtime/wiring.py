@@ -152,6 +152,7 @@ async def open_runtime(
         observer=telemetry,
         compat=Compat(settings.compat),
         query_timeout_seconds=rules.choice.options.timeout_seconds,
+        max_query_bytes=settings.max_query_bytes,
         answered=demand.note,
     )
     resources = ResourceProvider(
@@ -162,6 +163,7 @@ async def open_runtime(
         clocks=clocks,
         observer=telemetry,
         query_timeout_seconds=rules.choice.options.timeout_seconds,
+        max_query_bytes=settings.max_query_bytes,
     )
     reload = Reload(
         rules=rules,

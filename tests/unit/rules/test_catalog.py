@@ -189,7 +189,6 @@ PROBLEMS = [
     ("rules: [{seriesQuery: a, resources: {template: 'x'}}]", "association/template"),
     ("rules: [{seriesQuery: a, resources: {overrides: {x: {resource: nothing}}}}]", "association/unknown-resource"),
     ("rules: [{seriesQuery: a, id: x}, {seriesQuery: b, id: x}]", "rule/duplicate-id"),
-    ("rules: [{seriesQuery: a, fuse: never}]", "rule/no-effect-yet"),
     ("rules: [{seriesQuery: a, backend: other}]", "rule/backend-not-in-force"),
     ("metrics: [{metric: m, external: true, query: 'sum('}]", "query/syntax"),
     ("metrics: [{metric: m, external: true, query: 'sum(a)'}]", "query/matchers-missing"),

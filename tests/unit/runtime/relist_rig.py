@@ -134,6 +134,8 @@ class Reports:
     def rules_found(self, reports: Sequence[RuleReport]) -> None:
         self.rules = {one.rule: one for one in reports}
 
+    def swept(self, *, outcome: str, queries: int, answers: int) -> None: ...
+
     def rule_queried(self, *, rule: str, outcome: str) -> None:
         self.queried.append((rule, outcome))
 

@@ -481,7 +481,7 @@ async def test_the_trail_says_why(tmp_path: Path) -> None:
     with pytest.raises(MetricNotFound):
         await rig.custom("ns pods * other", missing)
 
-    assert [step.name for step in trail.steps] == ["kind", "rule", "objects", "query", "answer", "value"]
+    assert [step.name for step in trail.steps] == ["kind", "rule", "objects", "query", "sharing", "answer", "value"]
     assert trail.steps[3].facts["promql"] == LOAD
     assert trail.steps[-1].facts["object"] == "b"
     assert [(step.name, step.ok) for step in missing.steps] == [("kind", True), ("rule", False)]

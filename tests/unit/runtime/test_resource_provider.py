@@ -56,12 +56,21 @@ class NoReports(Reports):
     def cache_size(self, *, entries: int, bytes_: float) -> None: ...
 
 
+class Backend(FakeBackend):
+    """Refuses queries that namespaces share, but those that a test gives an answer to."""
+
+    async def query(self, promql: str, *, at_seconds: float, deadline_seconds: float) -> QueryAnswer:
+        if "namespace=~" in promql:
+            self.answers.setdefault(promql, QueryRejected("one of them is at fault", status=422, kind="execution"))
+        return await super().query(promql, at_seconds=at_seconds, deadline_seconds=deadline_seconds)
+
+
 class Rig:
     """A provider over fakes of its ports; each pod and node that is asked about uses 1 core and 2 bytes."""
 
     def __init__(self, directory: Path, text: str = RULES, objects: NoObjects | None = None) -> None:
         self.clock = HandClock()
-        self.backend = FakeBackend()
+        self.backend = Backend()
         self.reports = NoReports()
         self.rules: ResourceRules | None = resource_rules_from(text, directory)
         self.objects = objects or FakeObjects(KINDS)
@@ -74,6 +83,7 @@ class Rig:
             cache=self.cache,
             clocks=clocks,
             observer=self.reports,
+            max_query_bytes=10**6,
         )
         self.says('{namespace="ns",pod=~"a|b"}', "pod=a", "pod=b")
         self.says('{namespace="ns",pod="a"}', "pod=a")
@@ -107,10 +117,10 @@ class Rig:
 
 
 ASKED = [
-    ("all", ("", "", ""), ["ns/a", "ns/b", "shop/a"], 4),
+    ("all", ("", "", ""), ["ns/a", "ns/b", "shop/a"], 6),
     ("a namespace", ("ns", "", ""), ["ns/a", "ns/b"], 2),
-    ("labels", ("", "app=web", ""), ["ns/a", "shop/a"], 4),
-    ("a name everywhere", ("", "", "a"), ["ns/a", "shop/a"], 4),
+    ("labels", ("", "app=web", ""), ["ns/a", "shop/a"], 6),
+    ("a name everywhere", ("", "", "a"), ["ns/a", "shop/a"], 6),
     ("a name and labels", ("ns", "app=api", "b"), ["ns/b"], 2),
     ("a name that is not there", ("ns", "", "c"), [], 0),
     ("a namespace that is not there", ("absent", "", ""), [], 0),
@@ -122,11 +132,29 @@ ASKED = [
 async def test_pods_that_are_asked_about(
     name: str, request_: tuple[str, str, str], expected: list[str], queries: int, tmp_path: Path
 ) -> None:
-    """Pods come by namespace and name, with one query for cpu and one for memory in each namespace that has any."""
+    """Pods come by namespace and name; where namespaces cannot share queries, each has one for cpu and one for memory."""
     rig = Rig(tmp_path)
 
     assert await rig.pods(*request_) == expected
     assert len(rig.backend.queries()) == queries
+
+
+async def test_namespaces_share_their_queries(tmp_path: Path) -> None:
+    """However many namespaces there are, cpu is one query and memory another."""
+    rig = Rig(tmp_path)
+    for metric, value in (("rate(cpu{}[3m])", 1.0), ("mem{}", 2.0)):
+        text = f"sum by (pod, container, namespace) ({metric})"
+        text = text.replace("{}", '{namespace=~"ns|shop",pod!=""}')
+        labels = (
+            "namespace=ns,pod=a,container=x",
+            "namespace=ns,pod=b,container=x",
+            "namespace=shop,pod=a,container=x",
+        )
+        rig.backend.answers[text] = answer(*((one, value) for one in labels), at=TIME)
+
+    assert await rig.pods() == ["ns/a", "ns/b", "shop/a"]
+    assert await rig.pods("ns") == ["ns/a", "ns/b"]
+    assert len(rig.backend.queries()) == 2
 
 
 async def test_what_is_told_of_a_pod(tmp_path: Path) -> None:

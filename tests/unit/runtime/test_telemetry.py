@@ -49,6 +49,7 @@ def reporting() -> Telemetry:
     telemetry.rules_found([RuleReport(rule="gone", series_names=9, metrics=9, good_at_seconds=9.0)])
     telemetry.rules_found([RuleReport(rule="load", series_names=3, metrics=2, good_at_seconds=1_700_000_000.0)])
     telemetry.rule_queried(rule="load", outcome="empty")
+    telemetry.swept(outcome="ok", queries=2, answers=50)
     telemetry.rule_refused(rule="load", reason="namespace")
     telemetry.policy_applied(rule="rules[0]", what="duplicates")
     telemetry.objects_read(ok=True, objects=9)
@@ -105,6 +106,9 @@ SAMPLES = [
     ("tidegauge_rule_metrics{rule=load}", 2),
     ("tidegauge_rule_last_success_timestamp_seconds{rule=load}", 1_700_000_000.0),
     ("tidegauge_rule_queries_total{outcome=empty,rule=load}", 1),
+    ("tidegauge_sweeps_total{outcome=ok}", 1),
+    ("tidegauge_sweep_queries_total{}", 2),
+    ("tidegauge_sweep_answers_total{}", 50),
     ("tidegauge_rule_refusals_total{reason=namespace,rule=load}", 1),
     ("tidegauge_config_last_reload_successful{}", 0),
     ("tidegauge_config_last_reload_success_timestamp_seconds{}", 1234.5),
