@@ -117,11 +117,13 @@ def _adapter(place: _Place, url: str, way: str, row: Row) -> None:
         after = PrometheusCounts.of(place.prometheus)
         if way == _SERIES:
             add(row, "MB on the wire", (after.wire_bytes - before.wire_bytes) / _MB)
-        first = _look(adapter, f"http://{metrics}/metrics")
+        first = wait_until(
+            "the first relist", lambda: _later(adapter, f"http://{metrics}/metrics", _NONE, 1), timeout_seconds=30
+        )
         begin = PrometheusCounts.of(place.prometheus), first
         last = wait_until(
             "later relists",
-            lambda: _later(adapter, f"http://{metrics}/metrics", first),
+            lambda: _later(adapter, f"http://{metrics}/metrics", first, _LATER),
             timeout_seconds=_TIMEOUT_SECONDS,
             interval_seconds=1.0 if place.bench.quick else _LOOK_SECONDS[way],
         )
@@ -184,6 +186,10 @@ def _look(adapter: Server, url: str) -> _Look:
     return _Look(count=float(lines[f"{name}_count"]), seconds=float(lines[f"{name}_sum"]), cpu_seconds=used)
 
 
-def _later(adapter: Server, url: str, first: _Look) -> _Look | None:
+_NONE: Final = _Look(count=0, seconds=0, cpu_seconds=0)
+
+
+def _later(adapter: Server, url: str, first: _Look, relists: int) -> _Look | None:
+    """Look, and return that if there were so many relists since the first look."""
     now = _look(adapter, url)
-    return now if now.count - first.count >= _LATER else None
+    return now if now.count - first.count >= relists else None
