@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from cachetools import TLRUCache
 
 from adapter.promql.model import QueryAnswer, Vector
 from adapter.rules.sample_age import Ages
+
+T = TypeVar("T")
 
 
 class CacheObserver(Protocol):
@@ -88,6 +90,7 @@ class QueryCache:
             getsizeof=lambda cached: cached.size_bytes,
         )
         self._under_way: dict[Key, asyncio.Task[Cached]] = {}
+        self._started: set[asyncio.Task[Any]] = set()
 
     def has(self, key: Key) -> bool:
         """Say whether there is an answer, or one is on its way."""
@@ -122,9 +125,16 @@ class QueryCache:
         task.add_done_callback(lambda done: self._ended(key, done))
         return await asyncio.shield(task)
 
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start something that brings answers for many; it ends at the latest with the cache."""
+        task = asyncio.create_task(work)
+        self._started.add(task)
+        task.add_done_callback(self._started.discard)
+        return task
+
     async def close(self) -> None:
-        """Cancel the calls under way and wait for them."""
-        tasks = list(self._under_way.values())
+        """Cancel what is under way and wait for it."""
+        tasks: list[asyncio.Task[Any]] = [*self._under_way.values(), *self._started]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

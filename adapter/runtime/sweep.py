@@ -198,7 +198,7 @@ class Sweep:
         if len(due) < 2:  # noqa: PLR2004 - one alone shares with nobody
             return None
         group.included = frozenset(one.member for one in due)
-        task = group.task = asyncio.create_task(self._swept(group, parts, due))
+        task = group.task = self.cache.start(self._swept(group, parts, due))
         task.add_done_callback(lambda done: _ended(group, done))
         found = await asyncio.shield(task)
         return found.get(own.member) if found else None

@@ -53,9 +53,12 @@ class Prometheus:
         self.fails: Callable[[str], UpstreamError | None] = lambda _promql: None
         self.gate = asyncio.Event()
         self.gate.set()
+        self.waits = asyncio.Event()  # set once a query waits at the gate
 
     async def query(self, promql: str, *, at_seconds: float, deadline_seconds: float) -> QueryAnswer:
         self.asked.append(promql)
+        if not self.gate.is_set():
+            self.waits.set()
         await self.gate.wait()
         if error := self.fails(promql):
             raise error
@@ -203,6 +206,23 @@ async def test_requests_that_come_together_share_the_sweep(tmp_path: Path) -> No
 
     assert found == [{"pod0": n * 100.0} for n in range(1, 10)]
     assert rig.queries() == 1
+
+
+async def test_a_sweep_ends_with_the_cache(tmp_path: Path) -> None:
+    """What is under way when the adapter stops is cancelled and awaited."""
+    rig = Rig(tmp_path)
+    rig.fill(2, 1)
+    await rig.ask_all(2, "pod0")
+    rig.clock.now += 15.0
+    rig.prometheus.gate.clear()
+    asking = asyncio.create_task(rig.ask("ns0", "pod0"))
+    await rig.prometheus.waits.wait()
+
+    await rig.cache.close()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert not [task for task in asyncio.all_tasks() if "Sweep" in repr(task.get_coro())]
 
 
 async def test_what_nobody_asks_for_is_forgotten(tmp_path: Path) -> None:
