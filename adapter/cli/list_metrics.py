@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from adapter.cli.output import Format, Page, Streams, plural, write_json
@@ -11,6 +11,8 @@ from adapter.cli.session import discover, open_session
 from adapter.cli.words import CUSTOM, EXTERNAL, Words, path_of
 from adapter.kube.resources import Kinds
 from adapter.rules.catalog import Catalog, Entry, Overlap
+from adapter.rules.fusion import NotFusable, fusability
+from adapter.rules.rule import Rulebook
 from adapter.runtime.wiring import Runtime
 
 _HEADERS = ("API", "RESOURCE", "METRIC", "NAMESPACED", "RULE", "PLACE", "SERIES", "PATH")
@@ -37,11 +39,13 @@ async def list_metrics(*, flags: Sequence[str], format_: Format, streams: Stream
         runtime = session.runtime
         rows = tuple(metric_rows(runtime.provider.catalog, runtime.provider.kinds))
         failing = failing_queries(runtime)
+        alone = tuple(asked_alone(runtime.relist.rulebook, runtime.provider.kinds))
         overlaps = runtime.provider.catalog.overlaps
     if format_ is Format.JSON:
-        write_json(streams.out, _document(rows, overlaps, failing))
+        write_json(streams.out, _document(rows, overlaps, failing) | {"askedAlone": [asdict(one) for one in alone]})
     else:
         _write_text(rows, overlaps, failing, streams)
+        _write_alone(alone, streams)
     return 1 if failing else 0
 
 
@@ -77,6 +81,33 @@ def _reachable(entry: Entry) -> bool:
 def failing_queries(runtime: Runtime) -> Mapping[str, str]:
     """Return the series queries that could not be asked, and why."""
     return {query: str(state.error) for query, state in runtime.relist.states.items() if state.error is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alone:
+    """A rule whose requests share no query, why, and what would change that (empty if nothing does)."""
+
+    rule: str
+    reason: str
+    hint: str = ""
+
+
+def asked_alone(rulebook: Rulebook, kinds: Kinds) -> Iterator[Alone]:
+    """Yield the rules whose requests share no query, in their order."""
+    for rule in rulebook.rules:
+        found = fusability(rule, kinds) if rule.may_share else NotFusable(reason="fuse: never")
+        if isinstance(found, NotFusable):
+            yield Alone(rule=rule.id, reason=found.reason, hint=found.hint)
+
+
+def _write_alone(alone: Sequence[Alone], streams: Streams) -> None:
+    if alone:
+        page = Page(streams.out)
+        page.line()
+        page.line(f"{plural(len(alone), 'rule')} whose requests share no query:", style="title")
+        page.table(
+            ("RULE", "WHY", "WHAT WOULD CHANGE IT"), [(one.rule, one.reason, one.hint) for one in alone], indent=2
+        )
 
 
 def _write_text(rows: Sequence[Row], overlaps: Sequence[Overlap], failing: Mapping[str, str], streams: Streams) -> None:
@@ -116,7 +147,7 @@ def _claim(entry: Entry) -> str:
     return f"{entry.rule.id} ({entry.rule.place})" + (f" {entry.series}" if entry.series else "")
 
 
-def _document(rows: Sequence[Row], overlaps: Sequence[Overlap], failing: Mapping[str, str]) -> Mapping[str, Any]:
+def _document(rows: Sequence[Row], overlaps: Sequence[Overlap], failing: Mapping[str, str]) -> dict[str, Any]:
     return {
         "metrics": [
             {
