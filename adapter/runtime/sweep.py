@@ -110,7 +110,9 @@ class Sweep:
     observer: SweepObserver
     max_bytes: int
     _shapes: LRUCache[Skeleton, Shape | NotFusable] = field(default_factory=lambda: LRUCache(maxsize=_SHAPES))
-    _groups: LRUCache[tuple[Parts, float], _Group] = field(default_factory=lambda: LRUCache(maxsize=_SHAPES))
+    _groups: LRUCache[tuple[Parts, float | None, float], _Group] = field(
+        default_factory=lambda: LRUCache(maxsize=_SHAPES)
+    )
 
     def shape(self, plan: Plan | UsePlan) -> Shape | NotFusable:
         """Return the shape of a plan's query, or why it is asked by itself."""
@@ -161,8 +163,7 @@ class Sweep:
         return Parts(values=values, ages=tuple(one for one in ages if isinstance(one, Shape)), questions=questions)
 
     def _group(self, parts: Parts, key: Key) -> _Group:
-        _, max_age_seconds, ttl_seconds = key
-        name = (replace(parts, questions=None), ttl_seconds + (max_age_seconds or 0.0))
+        name = (replace(parts, questions=None), key[1], key[2])
         group = self._groups.get(name)
         if group is None:
             group = self._groups[name] = _Group()

@@ -24,6 +24,7 @@ SCRATCH = "scratch"
 STEP_SECONDS = 300  # of one RUN; installing all packages without a cache takes a minute on a slow line
 # What tells pip and OpenSSL how to reach the registry from this machine.
 OUTWARD = ("PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_", "REQUESTS_CA_BUNDLE")
+PIP_SETTINGS = "/etc/pip"  # where a stage sees what this machine tells pip
 DEVICES = ("null", "zero", "random", "urandom")
 # Files of the machine that a base image has of its own, or that an engine writes into it.
 MACHINE_FILES = ("os-release", "passwd", "group", "nsswitch.conf", "ld.so.conf", "resolv.conf", "hosts")
@@ -233,7 +234,13 @@ def _inside(built: Built, path: str) -> Path:
 
 def _outward() -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if name.upper().startswith(OUTWARD)}
-    return {name: value for name, value in ours.items() if name not in ("PIP_CACHE_DIR", "PIP_REQUIRE_VIRTUALENV")}
+    settings = {"PIP_CONFIG_FILE": f"{PIP_SETTINGS}/pip.conf"} if _pip_settings().is_dir() else {}
+    left_out = ("PIP_CACHE_DIR", "PIP_REQUIRE_VIRTUALENV")
+    return settings | {name: value for name, value in ours.items() if name not in left_out}
+
+
+def _pip_settings() -> Path:
+    return Path.home() / ".config/pip"
 
 
 def _base_mounts() -> list[Mount]:
@@ -241,8 +248,8 @@ def _base_mounts() -> list[Mount]:
     python: list[Mount] = [] if prefix == Path("/usr") else [(str(prefix), "/usr/local", "ro")]
     mounts: list[Mount] = [("/usr", "/usr", "ro"), *python, ("/etc/ssl", "/etc/ssl", "ro")]
     mounts += [("/var/lib/dpkg", "/var/lib/dpkg", "ro"), ("proc", "/proc", "ro"), ("tmpfs", "/tmp", "mode=1777")]  # noqa: S108 - of the stage
-    if (settings := Path.home() / ".config/pip").is_dir():
-        mounts.append((str(settings), "/root/.config/pip", "ro"))
+    if _pip_settings().is_dir():
+        mounts.append((str(_pip_settings()), PIP_SETTINGS, "ro"))
     return mounts + [(f"/dev/{name}", f"/dev/{name}", "rw") for name in DEVICES]
 
 

@@ -232,7 +232,7 @@ class Node:
             case {"configMapKeyRef": {"name": name, "key": key}}:
                 return str((self._cluster.get("ConfigMap", name, space) or {}).get("data", {}).get(key, ""))
             case other:
-                raise NotImplementedError(f"the rig knows no such source of a variable: {other}")
+                raise ValueError(f"the rig knows no such source of a variable: {other}")
 
     def _is_ready(self, one: Running) -> bool:
         container = one.pod["spec"]["containers"][0]

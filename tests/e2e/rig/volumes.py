@@ -82,7 +82,7 @@ class Volumes:
                 for item in items:
                     yield item["path"], field_of(self._pod, item["fieldRef"]["fieldPath"]).encode()
             case _:
-                raise NotImplementedError(f"the rig knows no volume of this kind: {sorted(source)}")
+                raise ValueError(f"the rig knows no volume of this kind: {sorted(source)}")
 
     def _of_object(self, kind: str, wanted: Document, name: str) -> Iterator[tuple[str, bytes]]:
         found = self._cluster.get(kind, name, self._space)
