@@ -118,14 +118,21 @@ class ClusterKinds:
     async def _read(self) -> None:
         self._read_at = self._timing.clock()
         try:
-            found = await self._discovered()
+            self._take(await self._discovered())
         except UpstreamError as error:
             if str(error) != self._complaint:
                 log.warning("API discovery failed: %s", error)
-            self._error, self._complaint = error, str(error)
-            self._observer.kinds_read(outcome="failed", kinds=len(list(self.kinds)), failed_groups=0)
-            return
-        self._take(found)
+            self._failed(error)
+        except Exception as error:
+            # The loop, and whoever waits for the kinds, must outlive any fault of ours: the log names it.
+            log.exception("API discovery failed")
+            fault = KubernetesUnavailable("API discovery failed", kind="bad_answer")
+            fault.__cause__ = error
+            self._failed(fault)
+
+    def _failed(self, error: UpstreamError) -> None:
+        self._error, self._complaint = error, str(error)
+        self._observer.kinds_read(outcome="failed", kinds=len(list(self.kinds)), failed_groups=0)
 
     def _take(self, found: Found) -> None:
         kinds = merged(found, self._found)

@@ -190,3 +190,23 @@ async def test_the_loop_reads_soon_again_after_a_failure_and_seldom_after_a_succ
         assert rig.time.pauses[6:] == [300.0, 300.0]
         assert rig.objects.kinds is kinds
         assert rig.told.lines[-1] == "kinds ok 3 0"
+
+
+async def test_the_loop_outlives_what_nobody_foresaw(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A fault of ours is logged, is an error to who asks for kinds, and is tried again like any other failure."""
+    server = ApiServer()
+    heal = server.fail("list /apis", ValueError("nobody foresaw this"))
+    async with cluster(tmp_path, server) as rig:
+        loop = asyncio.create_task(rig.objects.run())
+        await rig.until(lambda: rig.time.pauses)
+        with pytest.raises(KubernetesUnavailable, match="API discovery failed"):
+            await rig.objects.synced_kinds()
+        assert rig.objects.problems == ("API discovery failed",)
+        heal()
+        rig.time.pass_(11)
+        await rig.until(lambda: len(rig.time.pauses) == 2)
+        loop.cancel()
+
+        assert rig.objects.problems == ()
+        assert await rig.objects.look_up_kind(GroupResource("pods")) is not None
+        assert "nobody foresaw this" in caplog.text

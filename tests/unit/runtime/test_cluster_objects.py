@@ -234,6 +234,29 @@ async def test_the_first_failure_is_told_at_once(tmp_path: Path) -> None:
         assert await names(rig, "!app") == ("lone",)
 
 
+@pytest.mark.parametrize("verb", ["list", "watch"])
+async def test_a_watch_outlives_what_nobody_foresaw(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, verb: str
+) -> None:
+    """A fault of ours is logged and tried again like any other failure."""
+    server = shop()
+    heal = server.fail(f"{verb} /api/v1/pods", ValueError("nobody foresaw this"))
+    async with cluster(tmp_path, server) as rig:
+        if verb == "list":
+            with pytest.raises(KubernetesUnavailable, match="the watch of pods failed"):
+                await names(rig)
+        else:
+            await names(rig)
+        await rig.until(lambda: "ended pods error" in rig.told.lines)
+        heal()
+        rig.time.pass_(11)
+        (await watched(rig)).send("ADDED", thing("late"), "200")
+        await rig.until(lambda: rig.told.objects["pods"] == 6)
+
+        assert await names(rig, "!app") == ("late", "lone")
+        assert "nobody foresaw this" in caplog.text
+
+
 async def test_a_first_list_that_takes_too_long_is_a_timeout(tmp_path: Path) -> None:
     """A request waits for the first LIST for a bounded time."""
     async with cluster(tmp_path, shop(), WatchSettings(sync_timeout_seconds=0)) as rig:
