@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from cachetools import TLRUCache
@@ -48,6 +48,7 @@ class Cached:
     evaluated_at: float
     ttl_seconds: float
     size_bytes: int
+    made: dict[object, object] = field(default_factory=dict, compare=False, repr=False)  # of it; it goes with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
