@@ -25,7 +25,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Turn:
+class Turn:
     """An HPA's turn: due at a time (of perf_counter), and lost if it has not begun when the next one is due."""
 
     period: int
@@ -37,7 +37,7 @@ class _Turn:
 class _Taken:
     """An answered turn; `at` is when it was answered, in seconds since 1970."""
 
-    turn: _Turn
+    turn: Turn
     answer: Answer
     late_seconds: float
     at: float
@@ -46,12 +46,12 @@ class _Taken:
 @dataclass(slots=True)
 class _Run:
     taken: list[_Taken] = field(default_factory=list)
-    lost: list[_Turn] = field(default_factory=list)
+    lost: list[Turn] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     opened: list[int] = field(default_factory=list)  # connections, by period
 
 
-class _Storm:
+class Storm:
     """The turns of all HPAs and the connections they share, as a Go client's pool does."""
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -62,13 +62,13 @@ class _Storm:
         self._context = self._target.context()
         self._selector = selectors.DefaultSelector()
         self._idle: list[Connection] = []
-        self._busy: dict[Connection, tuple[_Turn, float]] = {}
+        self._busy: dict[Connection, tuple[Turn, float]] = {}
         self.run = _Run(opened=[0] * spec["periods"])
         self.protocols: set[str] = set()
 
-    def go(self, due: Iterator[_Turn]) -> None:
+    def go(self, due: Iterator[Turn]) -> None:
         """Take all turns."""
-        queue: deque[_Turn] = deque()
+        queue: deque[Turn] = deque()
         coming = next(due, None)
         while coming or queue or self._busy:
             now = time.perf_counter()
@@ -81,20 +81,20 @@ class _Storm:
             for key, _ in self._selector.select(max(0.0, wait)):
                 self._step(key.data)
 
-    def _begin(self, turn: _Turn, now: float) -> None:
+    def _begin(self, turn: Turn, now: float) -> None:
         if now - turn.due >= self._period:
             self.run.lost.append(turn)
             return
         try:
             connection = self._idle.pop() if self._idle else self._open(turn.period)
         except OSError as error:
-            self._failed(turn, f"{turn.hpa.path}: {error}")
+            self.failed(turn, f"{turn.hpa.path}: {error}")
             return
         try:
             connection.send(self._target.request(turn.hpa.query_path if self._bare else turn.hpa.path))
         except OSError as error:
             self._drop(connection)
-            self._failed(turn, f"{turn.hpa.path}: {error}")
+            self.failed(turn, f"{turn.hpa.path}: {error}")
             return
         self._busy[connection] = (turn, now)
 
@@ -114,15 +114,19 @@ class _Storm:
         except OSError as error:
             del self._busy[connection]
             self._drop(connection)
-            self._failed(turn, f"{turn.hpa.path}: {error}")
+            self.failed(turn, f"{turn.hpa.path}: {error}")
             return
         if answer is None:
             return
         del self._busy[connection]
         self._idle.append(connection)
         self.protocols.add(connection.protocol)
+        self.answered(turn, answer, begun)
+
+    def answered(self, turn: Turn, answer: Answer, begun: float) -> None:
+        """Note an answer to a turn that began at a time (of perf_counter)."""
         if answer.status != _OK:
-            self._failed(turn, f"{turn.hpa.path}: {answer.status} {answer.body[:200]!r}")
+            self.failed(turn, f"{turn.hpa.path}: {answer.status} {answer.body[:200]!r}")
             return
         late = begun - turn.due
         self.run.taken.append(_Taken(turn=turn, answer=answer, late_seconds=late, at=time.time()))
@@ -133,17 +137,18 @@ class _Storm:
         if connection in self._idle:
             self._idle.remove(connection)
 
-    def _failed(self, turn: _Turn, why: str) -> None:
+    def failed(self, turn: Turn, why: str) -> None:
+        """Note a turn without an answer."""
         self.run.lost.append(turn)
         self.run.broken.append(why)
 
 
-def _schedule(spec: dict[str, Any], begin: float) -> Iterator[_Turn]:
+def _schedule(spec: dict[str, Any], begin: float) -> Iterator[Turn]:
     order = turns(spec["hpas"])
     for period in range(spec["periods"]):
         for place, number in enumerate(order):
             due = begin + (period + place / len(order)) * spec["period_seconds"]
-            yield _Turn(period=period, hpa=Hpa(number=number), due=due)
+            yield Turn(period=period, hpa=Hpa(number=number), due=due)
 
 
 def _wrong(run: _Run, *, bare: bool, oldest_seconds: float) -> list[str]:
@@ -179,7 +184,7 @@ def _periods(run: _Run, count: int) -> Iterator[dict[str, float]]:
 def main() -> int:
     """Read what to do, do it, check it, and print what came of it."""
     spec = json.loads(sys.stdin.read())
-    storm = _Storm(spec)
+    storm = Storm(spec)
     begin = time.perf_counter() + max(0.0, spec["begin_at"] - time.time())
     used, started = time.process_time(), time.perf_counter()
     storm.go(_schedule(spec, begin))
