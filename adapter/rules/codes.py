@@ -210,6 +210,11 @@ CODES: Final[Mapping[str, CodeInfo]] = {
         "Without traffic the result is NaN, which is served as 0 if the rule says nothing else.",
         "Say onNaN, or keep the divisor from being zero.",
     ),
+    "query/not-shared": _info(
+        "requests do not share a query",
+        "The query cannot be shown to keep namespaces and objects apart, so each request is a query of its own.",
+        "Follow the hint, or say fuse: never.",
+    ),
     # ---- policies
     "hold/long": _warning(
         "value held for long",

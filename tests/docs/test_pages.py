@@ -105,13 +105,14 @@ def test_the_readme_shows_commands_that_exist(words: list[str], capsys: pytest.C
 
 @pytest.mark.parametrize("path", [one for one in RULES if "objects" not in one.name], ids=lambda path: path.name)
 def test_shipped_rules_have_no_problem(path: Path) -> None:
-    """The rule files that people start from give no finding at all."""
+    """The rule files that people start from give no finding but what their comments explain by its code."""
     loaded = load_rules([str(path)], {})
     kinds = kubernetes_kinds()
     compiled = compile_rules(loaded, Terms(kinds=kinds))
 
     assert not compiled.problems
-    assert not list(static_problems(compiled.rulebook, loaded, kinds))
+    text = path.read_text(encoding="utf-8")
+    assert not [one for one in static_problems(compiled.rulebook, loaded, kinds) if f"({one.code})" not in text]
     assert compiled.rulebook.rules or compiled.rulebook.resource
 
 

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from adapter.config.load import Loaded
 from adapter.config.problems import Problem
 from adapter.kube.resources import Kinds
-from adapter.rules.checks import association, between, naming, policies, query, resource, selector, template, values
+from adapter.rules.checks import (
+    association,
+    between,
+    naming,
+    policies,
+    query,
+    resource,
+    selector,
+    sharing,
+    template,
+    values,
+)
 from adapter.rules.checks.rendering import QueryView, view_of
 from adapter.rules.checks.subject import Subject, subjects_of
 from adapter.rules.rule import Rulebook
@@ -62,16 +74,20 @@ def _problems(rulebook: Rulebook, loaded: Loaded, kinds: Kinds) -> Iterator[Prob
     for subject in subjects:
         for check in RULE_CHECKS:
             yield from check(subject)
-        yield from _of_query(view_of(subject))
+        yield from _of_query(view_of(subject), sharing.of_rule)
     for check_all in CHECKS_BETWEEN_RULES:
         yield from check_all(subjects)
+    of_use = partial(sharing.of_resource_rule, rulebook.resource_rules)
     for file in loaded.files:
         yield from resource.labels_missing(file, kinds)
         for view in resource.views_of_resource_rules(file, kinds):
-            yield from _of_query(view)
+            yield from _of_query(view, of_use)
 
 
-def _of_query(view: QueryView | None) -> Iterator[Problem]:
+def _of_query(view: QueryView | None, sharing_of: OfQuery) -> Iterator[Problem]:
+    """Find what is wrong with a query, and if it is nothing, what keeps requests from sharing it."""
     if view is not None:
-        for check in QUERY_CHECKS:
-            yield from check(view)
+        found = [problem for check in QUERY_CHECKS for problem in check(view)]
+        yield from found
+        if {one.code for one in found} <= {"query/division-nan"}:
+            yield from sharing_of(view)

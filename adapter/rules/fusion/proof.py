@@ -36,12 +36,16 @@ Cut = Callable[[Selected], Selected | None]
 
 
 class RefusedError(Exception):
-    """The query cannot be proved to keep objects apart; `hint` says what would change that, if anything."""
+    """The query cannot be proved to keep objects apart; `hint` says what would change that, if anything.
 
-    def __init__(self, reason: str, hint: str = "") -> None:
+    `about` is the word of the query that the reason is about, empty if it is about no single one.
+    """
+
+    def __init__(self, reason: str, hint: str = "", *, about: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.hint = hint
+        self.about = about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +99,9 @@ class Proof:
 
     def strange(self, node: Strange) -> Proved:
         """Refuse what has no type here."""
-        raise RefusedError(f"{node.what} is not understood", allowed.HINTS.get(node.what.removesuffix("()"), ""))
+        word = node.what.removesuffix("()")
+        unfit = "is not understood" if word == node.what else "is not known to keep objects apart"
+        raise RefusedError(f"{node.what} {unfit}", allowed.HINTS.get(word, ""), about=word)
 
     def selected(self, node: Selected) -> Proved:
         """Prove a selector: it has all of the adapter's own matchers."""
@@ -103,7 +109,9 @@ class Proof:
         if opened is None:
             name = node.metric or "a selector"
             raise RefusedError(
-                f"{name} does not have the matchers of the request", "write <<.LabelMatchers>> into each selector"
+                f"{name} does not have the matchers of the request",
+                "write <<.LabelMatchers>> into each selector",
+                about=node.metric,
             )
         return Proved(expression=opened, keeps_namespace=bool(self.namespace_label))
 
@@ -129,7 +137,8 @@ class Proof:
         place = allowed.FUNCTIONS.get(node.function)
         if place is None or place >= len(node.arguments):
             name = f"{node.function}()"
-            raise RefusedError(f"{name} may mix objects, or give samples of none", allowed.HINTS.get(node.function, ""))
+            hint = allowed.HINTS.get(node.function, "")
+            raise RefusedError(f"{name} may mix objects, or give samples of none", hint, about=node.function)
         proved = [self.of(one) for one in node.arguments]
         if any(one.is_vector is not (at == place) for at, one in enumerate(proved)):
             raise RefusedError(f"an argument of {node.function}() is not understood")
@@ -140,7 +149,7 @@ class Proof:
         """Prove an aggregation: samples of two objects or namespaces never share a group."""
         if node.operator not in allowed.AGGREGATIONS:
             hint = allowed.HINTS.get(node.operator, "")
-            raise RefusedError(f"{node.operator} is not known to keep objects apart", hint)
+            raise RefusedError(f"{node.operator} is not known to keep objects apart", hint, about=node.operator)
         inner = self._vector(node.inner)
         grouping, keeps = self._grouped(node.operator, node.grouping or Grouping(labels=()))
         expression = replace(node, grouping=grouping, inner=inner.expression)
@@ -150,7 +159,8 @@ class Proof:
         """Return the rewritten labels, and whether the written ones keep the namespace label."""
         namespace, label = self.namespace_label, self.label
         if label and (label in written.labels) is written.without:
-            raise RefusedError(f"{operator} does not keep the label {label}", "aggregate by (<<.GroupBy>>)")
+            hint = "aggregate by (<<.GroupBy>>)"
+            raise RefusedError(f"{operator} does not keep the label {label}", hint, about=operator)
         keeps = (namespace in written.labels) is not written.without
         if keeps or not namespace:
             return written, keeps
@@ -178,7 +188,8 @@ class Proof:
         namespace, label = self.namespace_label, self.label
         if label and (label in written.labels) is not written.on:
             word = "on" if written.on else "ignoring"
-            raise RefusedError(f"{node.operator} {word} does not match by the label {label}", f"match on ({label})")
+            reason = f"{node.operator} {word} does not match by the label {label}"
+            raise RefusedError(reason, f"match on ({label})", about=word)
         compares = (namespace in written.labels) is written.on
         same = left.keeps_namespace is right.keeps_namespace
         if namespace and not same and (compares or node.operator == "or"):

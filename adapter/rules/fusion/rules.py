@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from adapter.errors import MetricNotFound, UnusableResult
 from adapter.kube.resources import GroupResource, Kind, Kinds
@@ -35,18 +36,25 @@ def fusability(rule: Rule, kinds: Kinds) -> Shape | NotFusable:
         return NotFusable(reason=error.reason)
 
 
-def fusability_of_use(rule: UseRule) -> tuple[Shape | NotFusable, ...]:
-    """Return the same of a resource rule's queries, for pods and for nodes, as far as it has them."""
+def fusability_of_use(rule: UseRule) -> Mapping[str, Shape | NotFusable]:
+    """Return the same of a resource rule's queries, by whether they are for a `container` or a `node`."""
+    pods = [partial(plan_pods, rule, namespace=namespace, names=names) for namespace, names in _REQUESTS]
+    nodes = [partial(plan_nodes, rule, names=names) for _, names in _REQUESTS]
+    found = {"container": _of_use(pods), "node": _of_use(nodes)}
+    return {what: one for what, one in found.items() if one is not None}
+
+
+def _of_use(requests: Sequence[Callable[[], UsePlan | None]]) -> Shape | NotFusable | None:
     try:
-        pods = [plan_pods(rule, namespace=namespace, names=names) for namespace, names in _REQUESTS]
-        nodes = [plan_nodes(rule, names=names) for _, names in _REQUESTS]
+        plans = [plan for request in requests if (plan := request()) is not None]
     except UnusableResult as error:
-        return (NotFusable(reason=str(error)),)
-    measured = [[plan for plan in plans if plan is not None] for plans in (pods, nodes)]
-    return tuple(_common(plans) for plans in measured if plans)
+        return NotFusable(reason=str(error))
+    return _common(plans) if plans else None
 
 
 def _common(plans: Sequence[Plan] | Sequence[UsePlan]) -> Shape | NotFusable:
+    if len({plan.promql for plan in plans}) == 1:
+        return NotFusable(reason="all callers send the same query, so there is nothing to put together")
     shapes = [shape_of(skeleton_of(plan)) for plan in plans]
     first = shapes[0]
     if isinstance(first, NotFusable) or all(shape == first for shape in shapes):

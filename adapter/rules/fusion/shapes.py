@@ -49,10 +49,14 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotFusable:
-    """Why a query is asked by itself, and what would change that (empty if nothing does)."""
+    """Why a query is asked by itself, and what would change that (empty if nothing does).
+
+    `about` is the word of the query that the reason is about, empty if it is about no single one.
+    """
 
     reason: str
     hint: str = ""
+    about: str = ""
 
 
 def shape_of(skeleton: Skeleton) -> Shape | NotFusable:
@@ -72,7 +76,7 @@ def shape_of(skeleton: Skeleton) -> Shape | NotFusable:
     try:
         proved = proof.whole(expression_of(query))
     except RefusedError as refused:
-        return NotFusable(reason=refused.reason, hint=refused.hint)
+        return NotFusable(reason=refused.reason, hint=refused.hint, about=refused.about)
     if skeleton.is_marked and cutter.count != _marks(skeleton):
         return NotFusable(reason="the matchers of the request stand elsewhere than in a selector")
     return Shape(

@@ -57,17 +57,11 @@ GOOD = [
     ("the object's label by name", query("sum by (pod) (rate(hits_total{<<.LabelMatchers>>}[1m]))")),
     ("more labels by name", query("sum by (namespace, pod) (rate(hits_total{<<.LabelMatchers>>}[1m]))")),
     ("without other labels", query("sum without (code) (rate(hits_total{<<.LabelMatchers>>}[1m]))")),
-    ("the greatest ones", query("topk(3, rate(hits_total{<<.LabelMatchers>>}[1m]))")),
-    ("the label made anew", query('label_replace(sum(rate(hits_total{<<.LabelMatchers>>}[1m])), "pod", "x", "", "")')),
     ("the label counted out", query('count_values("pod", app_x{<<.LabelMatchers>>})')),
-    ("the label from a join", query("sum by (a) (x{<<.LabelMatchers>>}) * on(a) group_right() y{<<.LabelMatchers>>}")),
-    ("the label included", query("x{<<.LabelMatchers>>} * on(a) group_left(pod) sum by (a, pod) (y)")),
-    ("the label of one side of `or`", query("sum by (pod) (x{<<.LabelMatchers>>}) or vector(0)")),
     (
         "a quantile",
         query("histogram_quantile(0.9, sum by (le, <<.GroupBy>>) (rate(h_bucket{<<.LabelMatchers>>}[5m])))"),
     ),
-    ("values by name", query('sum(x{namespace="<<index .LabelValuesByName "namespace">>"}) by (<<.GroupBy>>)')),
     ("a branch", query('sum(x{<<.LabelMatchers>>}) by (<<if eq .GroupBy "pod">>pod<<else>>nothing<<end>>)')),
     ("a count of targets", query("count(hits_total{<<.LabelMatchers>>}) by (<<.GroupBy>>)")),
     ("a gauge called count", query("sum(x_connections_count{<<.LabelMatchers>>}) by (<<.GroupBy>>)")),
@@ -75,12 +69,18 @@ GOOD = [
         "a part of a capacity",
         query("sum by (pod) (memory_used{<<.LabelMatchers>>} / memory_total{<<.LabelMatchers>>})"),
     ),
-    ("a guarded division", query("sum by (pod) (a{<<.LabelMatchers>>}) / clamp_min(sum by (pod) (b), 1)")),
-    ("a padded division", query("sum by (pod) (a{<<.LabelMatchers>>}) / (0.001 + sum by (pod) (b))")),
-    ("a filtered divisor", query("sum by (pod) (a{<<.LabelMatchers>>}) / (sum by (pod) (b) > 0)")),
-    ("a filtered result", query("(sum by (pod) (a{<<.LabelMatchers>>}) / sum by (pod) (b)) >= 0")),
+    (
+        "a guarded division",
+        query("sum by (pod) (a{<<.LabelMatchers>>}) / clamp_min(sum by (pod) (b{<<.LabelMatchers>>}), 1)"),
+    ),
+    (
+        "a padded division",
+        query("sum by (pod) (a{<<.LabelMatchers>>}) / (0.001 + sum by (pod) (b{<<.LabelMatchers>>}))"),
+    ),
+    ("a filtered divisor", query("sum by (pod) (a{<<.LabelMatchers>>}) / (sum by (pod) (b{<<.LabelMatchers>>}) > 0)")),
+    ("a filtered result", query("(sum by (pod) (a{<<.LabelMatchers>>}) / sum by (pod) (b{<<.LabelMatchers>>})) >= 0")),
     ("a part of a whole", query("a{<<.LabelMatchers>>} / 1000")),
-    ("a division by a count", query("sum by (pod) (a{<<.LabelMatchers>>}) / count by (pod) (b)")),
+    ("a division by a count", query("sum by (pod) (a{<<.LabelMatchers>>}) / count by (pod) (b{<<.LabelMatchers>>})")),
     ("spaces around a minus", query("a{<<.LabelMatchers>>} - b{<<.LabelMatchers>>}")),
     ("dashes in a value", query('a{<<.LabelMatchers>>,x="b-c-d"} - 1')),
     ("an exclusion of a namespace", query('a{<<.LabelMatchers>>,namespace!="kube-system"}')),
@@ -107,6 +107,74 @@ GOOD = [
         rule("seriesQuery: '{__name__=~\"^hits_total$\"}'", PODS, RATE, "name: {as: x}"),
     ),
     ("a hold of minutes", rule(HITS, PODS, RATE, "onEmpty: hold", "holdFor: 5m", "cacheTTL: 10s")),
+]
+
+# Nothing is wrong with these, and requests do not share a query: what the hint says to write, and what the caret is under.
+ALONE = [
+    (
+        "the greatest ones",
+        query("topk(3, rate(hits_total{<<.LabelMatchers>>}[1m]))"),
+        "use max by the object's label",
+        "topk",
+    ),
+    (
+        "the label made anew",
+        query('label_replace(sum(rate(hits_total{<<.LabelMatchers>>}[1m])), "pod", "x", "", "")'),
+        "by a recording rule",
+        "label_replace",
+    ),
+    (
+        "the label from a join",
+        query("sum by (a) (x{<<.LabelMatchers>>}) * on(a) group_right() y{<<.LabelMatchers>>}"),
+        "aggregate by (<<.GroupBy>>)",
+        "sum",
+    ),
+    (
+        "the label included",
+        query("x{<<.LabelMatchers>>} * on(a) group_left(pod) sum by (a, pod) (y)"),
+        "write <<.LabelMatchers>> into each selector",
+        "y",
+    ),
+    (
+        "the label of one side of `or`",
+        query("sum by (pod) (x{<<.LabelMatchers>>}) or vector(0)"),
+        "set onEmpty",
+        "vector",
+    ),
+    (
+        "values by name",
+        query('sum(x{namespace="<<index .LabelValuesByName "namespace">>"}) by (<<.GroupBy>>)'),
+        "write <<.LabelMatchers>> into each selector",
+        "x",
+    ),
+    (
+        "a part without matchers",
+        query("sum by (pod) (a{<<.LabelMatchers>>}) / sum by (pod) (capacity)"),
+        "write <<.LabelMatchers>> into each selector",
+        "capacity",
+    ),
+    (
+        "a part that keeps the namespace",
+        query("sum by (pod) (a{<<.LabelMatchers>>}) * b{<<.LabelMatchers>>}"),
+        "aggregate both sides by the same labels",
+        "",
+    ),
+    (
+        "a branch on the namespace",
+        query(
+            'sum by (pod) (a{<<.LabelMatchers>>}) * <<if eq (index .LabelValuesByName "namespace") "shop">>2<<else>>1<<end>>'
+        ),
+        "no conditions",
+        "",
+    ),
+    ("an external default", external("sum(depth{<<.LabelMatchers>>}) or vector(0)"), "set onEmpty", "vector"),
+    (
+        "an absence",
+        metric("absent(a{<<.LabelMatchers>>})", "external: true", "namespaceLabel: namespace"),
+        "set onEmpty",
+        "absent",
+    ),
+    ("an hour", external("sum(depth{<<.LabelMatchers>>}) * (hour() >= bool 8)"), "time()", "hour"),
 ]
 
 FOUND = [
@@ -168,7 +236,7 @@ FOUND = [
     ("query/counter-without-rate", query("h_seconds_count{<<.LabelMatchers>>}")),
     ("query/rate-of-gauge", query("rate(cache_hit_ratio{<<.LabelMatchers>>}[5m])")),
     ("query/division-nan", query("rate(a_sum{<<.LabelMatchers>>}[5m]) / rate(a_count{<<.LabelMatchers>>}[5m])")),
-    ("query/division-nan", query("a{<<.LabelMatchers>>} / (b - c)")),
+    ("query/division-nan", query("a{<<.LabelMatchers>>} / (b{<<.LabelMatchers>>} - c{<<.LabelMatchers>>})")),
     # ---- policies
     ("hold/long", rule(HITS, PODS, RATE, "onEmpty: hold", "holdFor: 1h")),
     ("cache/long", rule(HITS, PODS, RATE, "cacheTTL: 1m")),
@@ -180,6 +248,35 @@ FOUND = [
 def test_good_rules_have_no_problem(name: str, text: str, tmp_path: Path) -> None:
     """What can work is never complained about: people switch off a check that cries wolf."""
     assert [f"{one.code}: {one.message}" for one in problems_of(text, tmp_path)] == []
+
+
+@pytest.mark.parametrize(("name", "text", "hint", "about"), ALONE, ids=[row[0] for row in ALONE])
+def test_what_could_be_shared_is_pointed_at(name: str, text: str, hint: str, about: str, tmp_path: Path) -> None:
+    """A query that requests could share if it were written otherwise is pointed at: why, what it costs, what to write."""
+    (problem,) = problems_of(text, tmp_path)
+    place, lines = problem.location, text.split("\n")
+
+    assert (problem.code, problem.severity) == ("query/not-shared", Severity.INFO)
+    assert problem.message.startswith("each request costs a query of its own, because ")
+    assert hint in problem.hint
+    assert not about or lines[place.line - 1][place.column - 1 : place.column - 1 + place.length] == about
+
+
+UNSAID = [
+    ("fuse: never", rule(HITS, PODS, "fuse: never", "metricsQuery: topk(3, rate(hits_total{<<.LabelMatchers>>}[1m]))")),
+    (
+        "fuse: never for all",
+        "defaults: {fuse: never}\n" + query("topk(3, rate(hits_total{<<.LabelMatchers>>}[1m]))"),
+    ),
+    ("one query for all", external("sum(depth{<<.LabelMatchers>>}) or vector(0)", "resources: {namespaced: false}")),
+    ("nothing to write instead", query("sum by (pod) (a{<<.LabelMatchers>>} @ end())")),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), UNSAID, ids=[name for name, _ in UNSAID])
+def test_who_cannot_or_will_not_share_is_left_alone(name: str, text: str, tmp_path: Path) -> None:
+    """Nothing is said of a rule that says `fuse: never`, nor where its author could do nothing."""
+    assert problems_of(text, tmp_path) == ()
 
 
 @pytest.mark.parametrize(("code", "text"), FOUND, ids=[f"{code}-{index}" for index, (code, _) in enumerate(FOUND)])
@@ -299,6 +396,7 @@ RESOURCE_CASES = [
     ("no nodes", CPU, "", ["resource-rule/label-missing"]),
     ("a counter", "sum(cpu_seconds_total{<<.LabelMatchers>>}) by (<<.GroupBy>>)", NODE, ["query/counter-without-rate"]),
     ("no matchers", "sum(rate(cpu_seconds_total[5m])) by (<<.GroupBy>>)", NODE, ["query/matchers-missing"]),
+    ("a part alone", "sum by (pod) (a{<<.LabelMatchers>>} / on (pod) b)", NODE, ["query/not-shared"]),
     ("no grouping", "sum(rate(cpu_seconds_total{<<.LabelMatchers>>}[5m]))", NODE, ["query/group-by-missing"]),
 ]
 

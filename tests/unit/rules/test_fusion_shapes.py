@@ -187,7 +187,7 @@ def test_use_of_pods_and_nodes_has_shapes(tmp_path: Path) -> None:
     assert shape(pods[0]) == shape(pods[1])
     assert shape(nodes).namespace_label == ""
     assert pods[1].sketch() == plan_pods(cpu, namespace="m", names=("b",)).promql  # type: ignore[union-attr]  # as above
-    assert [type(one) for one in fusability_of_use(cpu)] == [Shape, Shape]
+    assert {what: type(one) for what, one in fusability_of_use(cpu).items()} == {"container": Shape, "node": Shape}
 
 
 def test_a_hint_says_what_to_write(rules: tuple[Rule, Rule]) -> None:
