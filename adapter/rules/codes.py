@@ -160,6 +160,11 @@ CODES: Final[Mapping[str, CodeInfo]] = {
         "Our parser does not know the query; it is sent as it is, and shares no work with others.",
         "Correct it, or check it against the server.",
     ),
+    "query/unreadable-for-some": _warning(
+        "query cannot be read for some requests",
+        "The template is filled anew for each request; where its matchers are empty, a comma may be one too many.",
+        "Put <<.LabelMatchers>> last in the braces.",
+    ),
     "query/age-unknown": _error(
         "age of values cannot be known",
         "`maxSampleAge` asks how old the series of each selector are, and these cannot be read: requests would fail.",

@@ -40,6 +40,11 @@ def external(text: str, *more: str, series: str = "seriesQuery: depth") -> str:
     return rule(series, *(more or (PODS,)), f"metricsQuery: |\n    {text}", section="externalRules")
 
 
+def anywhere(text: str) -> str:
+    """Return a file with one external rule with this query, confined to no namespace."""
+    return external(text, "resources: {namespaced: false}")
+
+
 def metric(text: str, *more: str) -> str:
     """Return a file with one metric of pods, written from the answer's end."""
     keys = more or ("object: {resource: pods, label: pod}", "namespaceLabel: namespace")
@@ -88,6 +93,18 @@ GOOD = [
     ("a price", query('a{<<.LabelMatchers>>,price="5$ a"}')),
     ("an external sum", external("sum(depth{<<.LabelMatchers>>})")),
     ("an external name", external("depth{<<.LabelMatchers>>}", "resources: {namespaced: false}")),
+    ("matchers last", anywhere('sum(depth{job="a",x="y",<<.LabelMatchers>>})')),
+    ("matchers alone", anywhere("depth{<<.LabelMatchers>>}")),
+    ("a comma for matchers", anywhere('depth{<<if .LabelMatchers>><<.LabelMatchers>>,<<end>>x="y"}')),
+    ("matchers before others, in a namespace", external('sum(depth{job="a",<<.LabelMatchers>>,x="y"})')),
+    (
+        "matchers that are never empty",
+        external(
+            "depth{<<.LabelMatchers>>,x='y'}",
+            "resources: {namespaced: false, overrides: {ns: {resource: namespace}}}",
+            "allowNamespaces: [shop]",
+        ),
+    ),
     ("an external template", external("depth{<<.LabelMatchers>>}", "resources: {template: <<.Resource>>}")),
     ("an external number", external("vector(1)")),
     ("a metric of pods", metric("sum by (<<.GroupBy>>) (rate(hits_total{<<.LabelMatchers>>}[5m]))")),
@@ -216,6 +233,19 @@ FOUND = [
     # ---- queries
     ("query/unreadable", query("sum(x{<<.LabelMatchers>>}[1m]) by (<<.GroupBy>>)")),
     ("query/unreadable", query("rollup_rate(x{<<.LabelMatchers>>}[1m])")),
+    ("query/unreadable-for-some", anywhere('sum(depth{job="a",<<.LabelMatchers>>,x="y"})')),
+    ("query/unreadable-for-some", anywhere('{<<.LabelMatchers>>,x="y"}')),
+    ("query/unreadable-for-some", anywhere('a{<<.LabelMatchers>>} / b{<<- .LabelMatchers ->> , x="y"}')),
+    ("query/unreadable-for-some", anywhere("sum({<<.LabelMatchers>>})")),
+    ("query/unreadable-for-some", anywhere("depth{x='y'<<if .LabelMatchers>>,<<else>>,,<<end>><<.LabelMatchers>>}")),
+    (
+        "query/unreadable-for-some",
+        query('a{<<.LabelMatchers>>} * <<if eq (index .LabelValuesByName "namespace") "bank">>(<<end>>1'),
+    ),
+    (
+        "query/unreadable-for-some",
+        anywhere('a{<<.LabelMatchers>>,code<<if index .LabelValuesByName "code">><<else>>!=""<<end>>}'),
+    ),
     ("query/no-vector", query("x{<<.LabelMatchers>>}[1m]")),
     ("query/matchers-missing", query("sum(x) by (<<.GroupBy>>)")),
     ("query/matchers-missing", external("sum(depth)")),
@@ -302,6 +332,7 @@ PLACES = [
     (".LabelMatchersByName", query("a{<<.LabelMatchers>>} + <<.LabelMatchersByName>>")),
     ("shop", query('a{<<.LabelMatchers>>,namespace="shop"}')),
     ("^b_.*", rule('seriesQuery: \'{__name__=~"a_.*",x!="^b_.*"}\'', PODS, RATE)),
+    ("<<.LabelMatchers>>", anywhere("a{<<.LabelMatchers>>} / b{<<.LabelMatchers>>,x='y'}")),
     ("cache_hit_ratio", query("rate(cache_hit_ratio{<<.LabelMatchers>>}[5m])")),
     ("pod_name", rule(HITS, RATE, PODS.replace("pod:", "po: {resource: pods}, pod_name:"))),
 ]
