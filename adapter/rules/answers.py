@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 
 from adapter.kube.documents import ExternalItem, MetricItem
 from adapter.kube.selectors import EVERYTHING, Selector
@@ -15,6 +16,8 @@ class CustomAnswer:
     metric: str
     items: tuple[MetricItem, ...]
     selector: Selector = EVERYTHING
+    # Whoever writes the answer keeps its bytes here, by their form: an answer that is given again is not written again.
+    written: dict[Hashable, object] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,3 +26,4 @@ class ExternalAnswer:
 
     metric: str
     items: tuple[ExternalItem, ...]
+    written: dict[Hashable, object] = field(default_factory=dict, compare=False, repr=False)  # as of a custom answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from adapter.rules.query import Plan
 from adapter.rules.requests import CustomMetricRequest, ExternalMetricRequest
@@ -19,6 +19,7 @@ from adapter.runtime.refusals import Refusals
 from adapter.runtime.subjects import Subject
 
 T = TypeVar("T")
+V = TypeVar("V", Mapping[str, Value], tuple[Value, ...])
 
 # More objects than this take over 10 ms, so a thread decides on them and other requests go on.
 _OBJECTS_AT_ONCE = 2000
@@ -29,6 +30,18 @@ class PolicyObserver(Protocol):
 
     def policy_applied(self, *, rule: str, what: str) -> None:
         """Note that a rule's policy decided about a sample or an absence: duplicates, nan, infinite, empty, held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision(Generic[V]):
+    """What was decided: the values, and what the policies did, as `policy_applied` is told.
+
+    `lasts` says whether the same answer gives the same again, whenever that is asked: held values come and go.
+    """
+
+    values: V
+    applied: tuple[str, ...]
+    lasts: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +56,10 @@ class Deciding:
 
     async def of_objects(
         self, plan: Plan, cached: Cached, subject: Subject, request: CustomMetricRequest, trail: Trail
-    ) -> Mapping[str, Value]:
+    ) -> Decision[Mapping[str, Value]]:
         """Return the values by object name; MetricNotFound where the rule gives none at all."""
         decided = _fresh(cached, await _decided(plan, cached))
-        self._note_policies(plan, decided.notes, trail)
+        applied = self._note_policies(plan, decided.notes, trail)
         policies = plan.rule.policies
         resource, selector = str(subject.kind.group_resource), str(request.metric_selector)
         scope = (plan.rule.id, plan.series, resource, subject.namespace, selector)
@@ -60,12 +73,13 @@ class Deciding:
                 what = "empty" if filled is None else ("held" if policies.on_empty.action == "hold" else "filled")
                 trail.note("value", f"{name}: no usable sample ({what})", ok=filled is not None, object=name)
                 self.observer.policy_applied(rule=plan.rule.id, what=what)
+                applied.append(what)
                 if filled is not None:
                     values[name] = filled
         if not values and (not subject.listed or policies.on_empty.action == "error"):
             name = "" if subject.listed else subject.names[0]
             raise self.refusals.not_found(request, f"the query of rule {plan.rule.id} gives it no value", name)
-        return values
+        return Decision(values=values, applied=tuple(applied), lasts=_lasts(plan, cached))
 
     def _filled(self, policies: Policies, key: tuple[str, ...], cached: Cached) -> Value | None:
         """Return what the rule gives to an object without a value."""
@@ -79,37 +93,47 @@ class Deciding:
 
     def of_external(
         self, plan: Plan, cached: Cached, request: ExternalMetricRequest, trail: Trail
-    ) -> tuple[Value, ...]:
+    ) -> Decision[tuple[Value, ...]]:
         """Return the values of an external metric; MetricNotFound where there is none and the rule says so."""
         decided = _fresh_items(cached, external_values(plan, cached.answer))
-        self._note_policies(plan, decided.notes, trail)
+        applied = self._note_policies(plan, decided.notes, trail)
         policies = plan.rule.policies
+
+        def decision(values: tuple[Value, ...]) -> Decision[tuple[Value, ...]]:
+            return Decision(values=values, applied=tuple(applied), lasts=_lasts(plan, cached))
+
         key = (plan.rule.id, plan.series, request.namespace, str(request.selector))
         if decided.values:
             if policies.on_empty.action == "hold":
                 self._keep(self.held_items, key, decided.values, policies, cached)
-            return decided.values
+            return decision(decided.values)
         self.observer.policy_applied(rule=plan.rule.id, what="empty")
+        applied.append("empty")
         trail.note("value", f"no usable sample (onEmpty: {policies.on_empty.action})", ok=False)
         match policies.on_empty.action:
             case "value":
-                return (fixed_value(policies, cached.answer.evaluated_at_seconds),)
+                return decision((fixed_value(policies, cached.answer.evaluated_at_seconds),))
             case "hold":
-                return self.held_items.last(key) or ()
+                return decision(self.held_items.last(key) or ())
             case "error":
                 raise self.refusals.external_not_found(request, f"the query of rule {plan.rule.id} gives no value")
             case _:
-                return ()
+                return decision(())
 
     def _keep(self, held: HeldValues[T], key: tuple[str, ...], value: T, policies: Policies, cached: Cached) -> None:
         """Hold a value from when it was evaluated, which for a cached answer is a while ago."""
         age = self.clocks.monotonic() - cached.evaluated_at
         held.keep(key, value, policies.on_empty.hold_seconds, age_seconds=age)
 
-    def _note_policies(self, plan: Plan, notes: Sequence[Note], trail: Trail) -> None:
+    def _note_policies(self, plan: Plan, notes: Sequence[Note], trail: Trail) -> list[str]:
         for note in notes:
             self.observer.policy_applied(rule=plan.rule.id, what=note.what)
             trail.note("policy", f"{note.name}: {note.detail}" if note.name else note.detail, object=note.name)
+        return [note.what for note in notes]
+
+
+def _lasts(plan: Plan, cached: Cached) -> bool:
+    return plan.rule.policies.on_empty.action != "hold" and cached.ages is None
 
 
 async def _decided(plan: Plan, cached: Cached) -> Decided:

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from adapter.errors import Forbidden, ReferenceDefect, UnsupportedSelector
-from adapter.kube.documents import ExternalItem, MetricItem
+from adapter.errors import Forbidden, UnsupportedSelector
 from adapter.kube.resources import Kinds
-from adapter.kube.selectors import Op, Selector
 from adapter.rules.answers import CustomAnswer, ExternalAnswer
 from adapter.rules.catalog import Catalog, Entry
-from adapter.rules.query import plan_custom, plan_external
 from adapter.rules.requests import CustomMetricRequest, ExternalMetricRequest
 from adapter.rules.rule import Compat
 from adapter.rules.trail import NO_TRAIL, Trail
 from adapter.rules.values import Value
-from adapter.runtime.cache import Cached, QueryCache
+from adapter.runtime.cache import QueryCache
 from adapter.runtime.clock import Clocks
 from adapter.runtime.deadline import until
 from adapter.runtime.deciding import Deciding, PolicyObserver
 from adapter.runtime.demand import Metric
 from adapter.runtime.fetching import Fetching, QueryBackend, QueryObserver
 from adapter.runtime.held import HeldValues
+from adapter.runtime.making import Making
 from adapter.runtime.metric_entries import MetricEntries
 from adapter.runtime.objects import Objects
+from adapter.runtime.plans import Made, Plans
 from adapter.runtime.refusals import Refusals, check_namespace
 from adapter.runtime.relist import Relist
-from adapter.runtime.subjects import Subject, Subjects
+from adapter.runtime.subjects import Subjects
 
 
 class ProviderObserver(PolicyObserver, QueryObserver, Protocol):
@@ -74,7 +73,8 @@ class Provider:
     _entries: MetricEntries = field(init=False)
     _subjects: Subjects = field(init=False)
     _fetching: Fetching = field(init=False)
-    _deciding: Deciding = field(init=False)
+    _making: Making = field(init=False)
+    _plans: Plans = field(default_factory=Plans)
 
     def __post_init__(self) -> None:
         refusals = Refusals(self.compat)
@@ -88,13 +88,14 @@ class Provider:
             timeout_seconds=self.query_timeout_seconds,
             max_query_bytes=self.max_query_bytes,
         )
-        self._deciding = Deciding(
+        deciding = Deciding(
             held_objects=self.held_objects,
             held_items=self.held_items,
             clocks=self.clocks,
             observer=self.observer,
             refusals=refusals,
         )
+        self._making = Making(deciding=deciding, observer=self.observer, compat=self.compat)
 
     @property
     def catalog(self) -> Catalog:
@@ -127,21 +128,14 @@ class Provider:
             entry = await self._entries.custom(request, kind, trail)
             with self._told(entry):
                 subject = await self._subjects.subject(request, kind, entry, trail)
-                plan = plan_custom(
-                    entry,
-                    namespace=request.namespace,
-                    names=subject.names,
-                    metric_selector=request.metric_selector,
-                    kinds=kinds,
-                    asked_for=subject.wanted,
-                )
-                cached = await self._fetching.fetch(plan, trail)
-            values = await self._deciding.of_objects(plan, cached, subject, request, trail)
-            self._check_strictly(request.metric_selector, values)
+                planned = self._plans.custom(request, entry, kinds, subject)
+                cached = await self._fetching.fetch(planned.plan, trail)
+            made = self._making.before(planned, cached, trail)
+            if made is None:
+                made = await self._making.custom(request, planned, cached, subject, trail)
         self.answered((subject.kind.group_resource, request.metric))
-        items = self._metric_items(subject, values, cached)
-        self._report_ages("custom.metrics.k8s.io", items)
-        return CustomAnswer(metric=request.metric, items=items, selector=request.metric_selector)
+        self._report_age("custom.metrics.k8s.io", made)
+        return made.answer
 
     async def external_metric(
         self, request: ExternalMetricRequest, *, deadline_seconds: float, trail: Trail = NO_TRAIL
@@ -157,13 +151,14 @@ class Provider:
             kinds = await self._followed_kinds()
             with self._told(entry):
                 check_namespace(entry, request.namespace)
-                plan = plan_external(entry, namespace=request.namespace, selector=request.selector, kinds=kinds)
-                cached = await self._fetching.fetch(plan, trail)
-            values = self._deciding.of_external(plan, cached, request, trail)
+                planned = self._plans.external(request, entry, kinds)
+                cached = await self._fetching.fetch(planned.plan, trail)
+            made = self._making.before(planned, cached, trail)
+            if made is None:
+                made = self._making.external(request, planned, cached, trail)
         self.answered(request.metric)
-        items = self._external_items(values, cached)
-        self._report_ages("external.metrics.k8s.io", items)
-        return ExternalAnswer(metric=request.metric, items=items)
+        self._report_age("external.metrics.k8s.io", made)
+        return made.answer
 
     @contextmanager
     def _told(self, entry: Entry) -> Iterator[None]:
@@ -183,41 +178,6 @@ class Provider:
         self.relist.follow_kinds(kinds)
         return kinds
 
-    def _check_strictly(self, selector: Selector, values: Mapping[str, Value]) -> None:
-        """Refuse, under strict, to write `!=` into an answer: prometheus-adapter cannot once there is a value."""
-        written = any(one.op is Op.NOT_EQUALS for one in selector.requirements)
-        if self.compat is Compat.STRICT and written and values:
-            raise ReferenceDefect('"!=" is not a valid label selector operator')
-
-    def _metric_items(self, subject: Subject, values: Mapping[str, Value], cached: Cached) -> tuple[MetricItem, ...]:
-        window = self._window(cached)
-        return tuple(
-            MetricItem(
-                kind=subject.kind,
-                namespace=subject.namespace,
-                name=name,
-                timestamp_seconds=values[name].timestamp_seconds,
-                milli=values[name].milli,
-                window_seconds=window,
-            )
-            for name in subject.names
-            if name in values
-        )
-
-    def _external_items(self, values: Sequence[Value], cached: Cached) -> tuple[ExternalItem, ...]:
-        window = self._window(cached)
-        return tuple(
-            ExternalItem(
-                labels=value.labels, timestamp_seconds=value.timestamp_seconds, milli=value.milli, window_seconds=window
-            )
-            for value in values
-        )
-
-    def _window(self, cached: Cached) -> int | None:
-        """Return the query's window; prometheus-adapter never says it."""
-        return None if self.compat is Compat.STRICT else cached.window_seconds
-
-    def _report_ages(self, group: str, items: Sequence[MetricItem] | Sequence[ExternalItem]) -> None:
-        if items:
-            oldest = min(item.timestamp_seconds for item in items)
-            self.observer.value_served(group=group, age_seconds=max(0.0, self.clocks.wall() - oldest))
+    def _report_age(self, group: str, made: Made[Any]) -> None:
+        if made.oldest_seconds is not None:
+            self.observer.value_served(group=group, age_seconds=max(0.0, self.clocks.wall() - made.oldest_seconds))

@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol, TypeVar, cast
+
+from cachetools import LRUCache
 
 from adapter.errors import InvalidPath, RouteNotFound
-from adapter.kube.documents import CustomVersion, external_metric_value_list, label_selector_document, metric_value_list
+from adapter.kube.documents import (
+    CustomVersion,
+    LabelSelectorDocument,
+    external_metric_value_list,
+    label_selector_document,
+    metric_value_list,
+)
 from adapter.kube.resources import GroupResource, parse_group_resource
 from adapter.kube.selectors import parse_selector
 from adapter.rules.answers import CustomAnswer, ExternalAnswer
@@ -18,7 +26,7 @@ from adapter.rules.requests import ByName, BySelector, CustomMetricRequest, Exte
 from adapter.server.calls import Answer, Call
 from adapter.server.discovery import EXTERNAL
 from adapter.server.list_options import check_described_object, check_listable, read_list_options
-from adapter.server.negotiation import negotiate, produce
+from adapter.server.negotiation import Form, make, negotiate
 from adapter.server.patience import within
 
 _VERSIONS: Mapping[str, CustomVersion] = {"v1beta1": "v1beta1", "v1beta2": "v1beta2"}
@@ -27,6 +35,14 @@ _NAMESPACES = GroupResource("namespaces")
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 # Neither can be part of a name; U+FFFD stands for bytes that are no UTF-8.
 _UNREADABLE = ("\x00", "\ufffd")
+
+
+# What ten thousand autoscalers ask: of some 200 characters each, and what was read of them takes a few times that.
+_REQUESTS_BYTES = 32 * 1024 * 1024
+_BYTES_PER_REQUEST = 1500
+_BYTES_PER_CHARACTER = 5
+
+R = TypeVar("R")
 
 
 class MetricProvider(Protocol):
@@ -61,25 +77,44 @@ class MetricApis:
         self._provider = provider
         self._clock = clock
         self._grace_seconds = grace_seconds
+        self._requests: LRUCache[tuple[str, bytes], tuple[object, int]] = LRUCache(
+            maxsize=_REQUESTS_BYTES, getsizeof=lambda kept: kept[1]
+        )
 
     async def custom(self, call: Call, version: str, parts: Sequence[str], seconds: float) -> Answer:
         """Answer a path below `/apis/custom.metrics.k8s.io/{version}` within so many seconds."""
         form = negotiate(call)
-        request = custom_request(parts, call.parameters)
-        selector = label_selector_document(request.metric_selector)  # refuses before anybody is asked
+        request, selector = self._read(_read_custom, parts, call)
         work = self._provider.custom_metric(request, deadline_seconds=self._clock() + seconds)
         found = await within(seconds + self._grace_seconds, work)
-        document = metric_value_list(_VERSIONS[version], metric=found.metric, selector=selector, items=found.items)
-        return await produce(document, form, items=len(found.items))
+
+        def document() -> Mapping[str, Any]:
+            return metric_value_list(_VERSIONS[version], metric=found.metric, selector=selector, items=found.items)
+
+        return await _written(found, (version, form), document)
 
     async def external(self, call: Call, parts: Sequence[str], seconds: float) -> Answer:
         """Answer a path below `/apis/external.metrics.k8s.io/v1beta1` within so many seconds."""
         form = negotiate(call)
-        request = external_request(parts, call.parameters)
+        request = self._read(external_request, parts, call)
         work = self._provider.external_metric(request, deadline_seconds=self._clock() + seconds)
         found = await within(seconds + self._grace_seconds, work)
-        document = external_metric_value_list(metric=found.metric, items=found.items)
-        return await produce(document, form, items=len(found.items))
+
+        def document() -> Mapping[str, Any]:
+            return external_metric_value_list(metric=found.metric, items=found.items)
+
+        return await _written(found, ("", form), document)
+
+    def _read(self, read: Callable[[Sequence[str], Mapping[str, str]], R], parts: Sequence[str], call: Call) -> R:
+        """Return what `read` makes of a path and its query; an autoscaler sends the same for ever."""
+        key = (call.path, call.query)
+        if (known := self._requests.get(key)) is not None:
+            return cast("R", known[0])
+        found = read(parts, call.parameters)
+        size_bytes = _BYTES_PER_REQUEST + _BYTES_PER_CHARACTER * (len(call.path) + len(call.query))
+        if size_bytes <= self._requests.maxsize:
+            self._requests[key] = found, size_bytes
+        return found
 
 
 def has_custom_route(parts: Sequence[str]) -> bool:
@@ -108,6 +143,25 @@ def custom_subject(parts: Sequence[str]) -> Subject:
         case [resource, name, metric]:
             return Subject(namespace="", resource=parse_group_resource(resource), name=name, metric=metric)
     raise RouteNotFound
+
+
+def _read_custom(
+    parts: Sequence[str], parameters: Mapping[str, str]
+) -> tuple[CustomMetricRequest, LabelSelectorDocument | None]:
+    request = custom_request(parts, parameters)
+    return request, label_selector_document(request.metric_selector)  # refuses before anybody is asked
+
+
+async def _written(
+    found: CustomAnswer | ExternalAnswer, form: tuple[str, Form], document: Callable[[], Mapping[str, Any]]
+) -> Answer:
+    """Return an answer as bytes, which are kept when they are asked for again: most answers are told once."""
+    kept = found.written.get(form)
+    if isinstance(kept, Answer):
+        return kept
+    answer = await make(document, form[1], items=len(found.items))
+    found.written[form] = answer if form in found.written else None
+    return answer
 
 
 def custom_request(parts: Sequence[str], parameters: Mapping[str, str]) -> CustomMetricRequest:
