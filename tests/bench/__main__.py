@@ -17,6 +17,7 @@ from e2e.rig.programs import ProgramMissingError
 from rig.find_prometheus import NOT_FOUND, PrometheusMissingError, find_prometheus
 from rig.processes import ChildEndedError, scratch_folder
 
+from bench.faults import fault_tables
 from bench.last import Stamp, keep
 from bench.lists import lists_tables
 from bench.relists import relist_tables
@@ -34,29 +35,34 @@ PARTS: Mapping[str, Callable[[Bench], list[Table]]] = {
     "lists": lists_tables,
     "relist": relist_tables,
     "storm": storm_tables,
+    "faults": fault_tables,
     "through": through_tables,
 }
-# Wants a control plane, which Go builds once; so it runs when it is asked for by name.
-_OPTIONAL = frozenset({"through"})
+# These run in full when they are asked for by name: one takes a quarter of an hour, the other wants a control plane,
+# which Go builds once.
+_OPTIONAL = frozenset({"faults", "through"})
+_OPTIONAL_IF_QUICK = frozenset({"through"})
 _FULL = {
     "series": (10_000, 100_000, 400_000),
     "hpas": (100, 1_000, 10_000),
     "pods": (10, 100, 1_000, 10_000),
+    "faults": (1_000,),
     "through": (1_000,),
 }
 _SIZES = {
     "series": "how many series, of `relist`",
     "hpas": "how many HPAs, of `storm`",
     "pods": "how many pods, of `lists`",
+    "faults": "how many HPAs, of `faults`",
     "through": "how many HPAs, of `through`",
 }
-_QUICK = {"series": (5_000,), "hpas": (100,), "pods": (300,), "through": (50,)}
+_QUICK = {"series": (5_000,), "hpas": (100,), "pods": (300,), "faults": (60,), "through": (50,)}
 
 
 def main(argv: Sequence[str]) -> int:
     """Print the tables; return 1 if an answer was wrong or missing."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"{' '.join(PARTS)}; by default all but {' '.join(_OPTIONAL)}")
+    parser.add_argument("parts", nargs="*", help=f"{' '.join(PARTS)}; by default all but {' '.join(sorted(_OPTIONAL))}")
     parser.add_argument("--quick", action="store_true", help="all of it small: for CI, and figures mean nothing")
     for name, numbers in _FULL.items():
         parser.add_argument(f"--{name}", type=int, nargs="+", help=f"{_SIZES[name]}; by default {_numbers(numbers)}")
@@ -66,7 +72,8 @@ def main(argv: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     defaults = _QUICK if options.quick else _FULL
     sizes = {name: tuple(getattr(options, name) or defaults[name]) for name in defaults}
-    parts = options.parts or [name for name in PARTS if name not in _OPTIONAL]
+    left_out = _OPTIONAL_IF_QUICK if options.quick else _OPTIONAL
+    parts = options.parts or [name for name in PARTS if name not in left_out]
     try:
         _run(parts, quick=options.quick, sizes=sizes)
     except (PrometheusMissingError, ProgramMissingError) as error:
