@@ -41,6 +41,10 @@ class Draft:
     dead: Identities
 
 
+def _nobody(_: Catalog) -> None:
+    """Tell nobody."""
+
+
 @dataclass(slots=True, kw_only=True)
 class CatalogKeeper:
     """Owns the catalog. `known` says what it is made of now, `dead` asks Prometheus which of some series have ended."""
@@ -48,6 +52,7 @@ class CatalogKeeper:
     known: Callable[[], Known]
     dead: Dead
     catalog: Catalog = field(default_factory=Catalog)
+    swapped: Callable[[Catalog], None] = _nobody  # told of each catalog that comes into force
     _kinds: Kinds | None = None  # those that the catalog was put together with
     _dead: Identities = frozenset()
     _making: asyncio.Lock = field(default_factory=asyncio.Lock)  # or what was begun first could be swapped in last
@@ -140,6 +145,7 @@ class CatalogKeeper:
 
     def _swap(self, catalog: Catalog, kinds: Kinds) -> None:
         self.catalog, self._kinds = catalog, kinds
+        self.swapped(catalog)
 
 
 async def _made(known: Known, kinds: Kinds, dead: Identities) -> tuple[Catalog, Identities]:

@@ -19,6 +19,7 @@ from adapter.runtime.watch.store import Store
 
 # Metadata has no status, so a watch of its own knows which pods run.
 _RUNNING = "status.phase=Running"
+_PODS = GroupResource("pods")
 
 # An RFC 1123 label, which a namespace's name must be.
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -49,6 +50,7 @@ class ClusterObjects:
         self._kinds = ClusterKinds(cluster=cluster, observer=observer, timing=timing, base=base)
         self._lister = Lister(cluster=cluster, observer=observer, settings=self._settings, timing=timing)
         self._watches: dict[Collection, _Watch] = {}
+        self._expected: dict[Collection, Reflector] = {}  # watches that were begun before anybody asked
 
     # ---- kinds
 
@@ -95,6 +97,16 @@ class ClusterObjects:
         """
         return await self._picked(Collection(kind=kind), namespace, selector)
 
+    async def names(self, kind: Kind, namespace: str, selector: Selector) -> tuple[str, ...]:
+        """Return the names of what `picked` returns; raises what that does."""
+        if not _is_possible(kind, namespace):
+            return ()
+        collection = Collection(kind=kind)
+        store = await self._stored(collection)
+        if store is not None:
+            return store.names(None if kind.namespaced and not namespace else namespace, selector)
+        return tuple(one.name for one in await self._lister.objects(collection, namespace, selector))
+
     async def exists(self, kind: Kind, namespace: str, name: str) -> bool:
         """Say whether there is an object of this name; raises what `picked` raises."""
         if not _is_possible(kind, namespace):
@@ -112,6 +124,20 @@ class ClusterObjects:
     async def nodes(self, selector: Selector) -> tuple[ObjectMeta, ...]:
         """Return the nodes that the selector picks, by name; raises what `picked` does."""
         return await self._objects("nodes", "", "", selector)
+
+    def expect_pods(self, *, running: bool) -> None:
+        """Begin the watch of pods, or of running ones, unless that was done once: it ends when nobody asks for long."""
+        kind = self._kinds.kinds.resolve(_PODS)
+        if kind is None:
+            return
+        collection = Collection(kind=kind, field_selector=_RUNNING if running else "")
+        if collection not in self._expected and (reflector := self._watched(collection)) is not None:
+            self._expected[collection] = reflector
+
+    @property
+    def syncing(self) -> tuple[str, ...]:
+        """Return what is being listed for the first time, before anybody has asked for it."""
+        return tuple(collection.name for collection, one in self._expected.items() if one.syncing)
 
     @property
     def problems(self) -> tuple[str, ...]:

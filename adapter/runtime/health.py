@@ -14,6 +14,9 @@ from adapter.runtime.reload import line_of
 
 # How long readiness waits for the first relist: a dead Prometheus must not keep a replica out of service.
 FIRST_RELIST_SECONDS = 5.0
+# How long it waits for the pods that autoscalers will ask for: 125,000 take some 5 s. What cannot be listed is not
+# waited for.
+FIRST_OBJECTS_SECONDS = 30.0
 # Of the problems of a file; the log has them all.
 _SHOWN_PROBLEMS = 10
 
@@ -45,6 +48,7 @@ class Health:
     backend: str
     clocks: Clocks
     started_at: float
+    _had_objects: bool = False  # once: a watch that begins later makes nobody unready
 
     def checks(self, probe: str) -> Sequence[Check]:
         """Return the checks of `livez`, `readyz` or `healthz`, in a fixed order."""
@@ -54,6 +58,8 @@ class Health:
             checks.append(self._series_queries())
             checks.append(self._objects())
             checks.append(self._rules())
+        if probe == "readyz":  # a slow LIST must not fail a liveness probe, for which charts take healthz
+            checks.append(self._first_objects())
         return checks
 
     def _first_relist(self) -> Check:
@@ -61,6 +67,15 @@ class Health:
         done = self.relist.first_done.is_set()
         detail = "" if done else f"the first relist has not ended after {waited:.1f} s"
         return Check(name=f"first-relist-{self.backend}", ok=done or waited >= FIRST_RELIST_SECONDS, detail=detail)
+
+    def _first_objects(self) -> Check:
+        waited = self.clocks.monotonic() - self.started_at
+        syncing = self.objects.syncing
+        # Before the first relist nobody knows what will be asked for.
+        self._had_objects |= waited >= FIRST_OBJECTS_SECONDS or (self.relist.first_done.is_set() and not syncing)
+        waiting = bool(syncing) and not self._had_objects
+        detail = f"{', '.join(syncing)} are still being listed after {waited:.1f} s" if waiting else ""
+        return Check(name="first-objects", ok=not waiting, detail=detail)
 
     def _series_queries(self) -> Check:
         """Name the failing series queries; they are told, and fail nothing.

@@ -66,6 +66,7 @@ class FileObjects:
         self._reading: asyncio.Task[None] | None = None
         self.kinds = kinds
         self.problems: tuple[str, ...] = ()
+        self.syncing: tuple[str, ...] = ()
 
     def load(self) -> None:
         """Read the file for the first time, at the start; a ValueError or OSError says why it cannot be used."""
@@ -87,6 +88,10 @@ class FileObjects:
         """Return the file's objects that the selector picks."""
         self._look()
         return self._index.picked(kind, namespace, selector)
+
+    async def names(self, kind: Kind, namespace: str, selector: Selector) -> tuple[str, ...]:
+        """Return the names of the file's objects that the selector picks."""
+        return tuple(one.name for one in await self.picked(kind, namespace, selector))
 
     async def exists(self, kind: Kind, namespace: str, name: str) -> bool:
         """Say whether the file has an object."""

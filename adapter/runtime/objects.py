@@ -49,6 +49,9 @@ class Objects(Protocol):
             UpstreamError: what else went wrong.
         """
 
+    async def names(self, kind: Kind, namespace: str, selector: Selector) -> tuple[str, ...]:
+        """Return the names of what `picked` returns; raises what that does."""
+
     async def exists(self, kind: Kind, namespace: str, name: str) -> bool:
         """Say whether there is an object of this name; raises what `picked` raises."""
 
@@ -60,6 +63,10 @@ class Objects(Protocol):
 
     async def nodes(self, selector: Selector) -> tuple[ObjectMeta, ...]:
         """Return the nodes that the selector picks, by name; raises what `picked` does."""
+
+    @property
+    def syncing(self) -> tuple[str, ...]:
+        """Return what is being listed for the first time, before anybody has asked for it."""
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -80,6 +87,7 @@ class NoObjects:
     """Stands in when there is neither a cluster nor a file: objects can be asked for by name only."""
 
     problems: tuple[str, ...] = ()
+    syncing: tuple[str, ...] = ()
 
     def __init__(self, kinds: Kinds) -> None:
         self.kinds = kinds
@@ -93,6 +101,10 @@ class NoObjects:
         return self.kinds.resolve(resource)
 
     async def picked(self, kind: Kind, namespace: str, selector: Selector) -> tuple[ObjectMeta, ...]:  # noqa: ARG002 - the port's shape
+        """Raise: nothing is known of any object."""
+        raise _unknown(str(kind.group_resource))
+
+    async def names(self, kind: Kind, namespace: str, selector: Selector) -> tuple[str, ...]:  # noqa: ARG002 - the port's shape
         """Raise: nothing is known of any object."""
         raise _unknown(str(kind.group_resource))
 

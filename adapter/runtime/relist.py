@@ -70,6 +70,10 @@ class Prepared:
     seconds: float  # how long it took
 
 
+def _nobody(_rulebook: Rulebook, _catalog: Catalog) -> None:
+    """Tell nobody."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Relist:
     """Asks what the series queries have, in a loop and for a metric that is missing."""
@@ -81,6 +85,7 @@ class Relist:
     clocks: Clocks
     observer: RelistObserver
     jitter: Callable[[], float] = field(default=lambda: random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - spreads load
+    swapped: Callable[[Rulebook, Catalog], None] = _nobody  # told of each catalog that comes into force
     states: States = field(init=False)
     first_done: asyncio.Event = field(default_factory=asyncio.Event)
     _keeper: CatalogKeeper = field(init=False)
@@ -90,7 +95,9 @@ class Relist:
 
     def __post_init__(self) -> None:
         self.states = states_of(self.rulebook.rules)
-        self._keeper = CatalogKeeper(known=self._known, dead=self._dead)
+        self._keeper = CatalogKeeper(
+            known=self._known, dead=self._dead, swapped=lambda catalog: self.swapped(self.rulebook, catalog)
+        )
         calls = self._calls()  # look-ups that overlap share them
         self._look_ups = LookUps(
             owner=self,

@@ -8,7 +8,7 @@ from adapter.kube.resources import Kind
 from adapter.rules.association import ROOT_RESOURCES
 from adapter.rules.catalog import Entry
 from adapter.rules.requests import ByName, BySelector, CustomMetricRequest
-from adapter.rules.trail import Trail
+from adapter.rules.trail import NO_TRAIL, Trail
 from adapter.runtime.objects import Objects
 from adapter.runtime.refusals import Refusals, check_namespace
 
@@ -80,10 +80,10 @@ class Subjects:
                 trail.note("objects", f"asked for by name: {name}", names=[name])
                 return (name,)
             case BySelector(selector=selector):
-                picked = await self.objects.picked(kind, request.namespace, selector)
-                names = tuple(one.name for one in picked)
-                how = f'"{selector}" picks' if selector else "no selector: all"
-                trail.note("objects", f"{how} {len(names)} {kind.plural}", ok=bool(names), names=list(names))
+                names = await self.objects.names(kind, request.namespace, selector)
+                if trail is not NO_TRAIL:
+                    how = f'"{selector}" picks' if selector else "no selector: all"
+                    trail.note("objects", f"{how} {len(names)} {kind.plural}", ok=bool(names), names=list(names))
                 return names
 
 

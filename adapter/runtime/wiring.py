@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from adapter.clients.kubernetes import ClusterClient
 from adapter.clients.prometheus import PrometheusClient, open_client
@@ -15,6 +16,7 @@ from adapter.config.problems import ConfigError, Location, Problem, Severity
 from adapter.config.settings import Settings
 from adapter.kube.resources import Kinds, kubernetes_kinds
 from adapter.rules.rule import Compat
+from adapter.runtime.ahead import begin_watches
 from adapter.runtime.backends import Backend
 from adapter.runtime.cache import QueryCache
 from adapter.runtime.clock import Clocks
@@ -134,6 +136,8 @@ async def open_runtime(
         clocks=clocks,
         observer=telemetry,
     )
+    if relisting and isinstance(objects, ClusterObjects):
+        relist.swapped = partial(begin_watches, objects)
     cache = QueryCache(
         max_bytes=settings.max_cache_bytes,
         max_entries=settings.max_cache_entries,

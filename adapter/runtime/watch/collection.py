@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 from adapter.errors import KubernetesUnavailable
@@ -47,11 +47,15 @@ class Collection:
         return {key: value for key, value in found.items() if value}
 
 
+# Namespace, name and labels of an object: what is kept of it. Plain, since a large cluster has a hundred thousand.
+Item = tuple[str, str, Mapping[str, str]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """A part of a LIST; `remaining` says how many objects follow, 0 if nobody knows."""
 
-    objects: list[ObjectMeta]
+    objects: list[Item]
     version: str
     remaining: int
 
@@ -66,26 +70,35 @@ async def pages(
         UpstreamError: as the cluster says.
     """
     parameters = {**collection.parameters(selector), "limit": str(_PAGE_OBJECTS)}
-    while True:
-        document = await cluster.request(
-            "GET",
-            collection.path(namespace),
-            parameters=parameters,
-            accept=LIST_ACCEPT,
-            timeout_seconds=timeout_seconds,
+
+    def asked() -> asyncio.Task[dict[str, Any]]:
+        path = collection.path(namespace)
+        return asyncio.create_task(
+            cluster.request(
+                "GET", path, parameters=dict(parameters), accept=LIST_ACCEPT, timeout_seconds=timeout_seconds
+            )
         )
-        metadata = document.get("metadata") or {}
-        yield _page(document, metadata, collection)
-        following = metadata.get("continue")
-        if not following:
-            return
-        if following == parameters.get("continue"):
-            raise _nonsense(collection, "the same page twice")
-        parameters["continue"] = following
-        await asyncio.sleep(0)  # a page takes milliseconds to read; others may run between two of them
+
+    answer: asyncio.Task[dict[str, Any]] | None = asked()
+    try:
+        while answer is not None:
+            document, answer = await answer, None
+            metadata = document.get("metadata") or {}
+            following = metadata.get("continue")
+            if following and following == parameters.get("continue"):
+                raise _nonsense(collection, "the same page twice")
+            if following:
+                parameters["continue"] = following
+                answer = asked()  # kube-apiserver writes the next page while this one is read
+            yield _page(document, metadata, collection)
+            await asyncio.sleep(0)  # a page takes milliseconds to read; others may run between two of them
+    finally:
+        if answer is not None:
+            answer.cancel()
+            await asyncio.gather(answer, return_exceptions=True)
 
 
-def object_of(document: Mapping[str, Any], collection: Collection) -> ObjectMeta:
+def item_of(document: Mapping[str, Any], collection: Collection) -> Item:
     """Return what is kept of an object.
 
     Raises:
@@ -99,13 +112,15 @@ def object_of(document: Mapping[str, Any], collection: Collection) -> ObjectMeta
     if not isinstance(labels, dict):
         raise _nonsense(collection, "labels that are no mapping")
     namespace = metadata.get("namespace") or "" if collection.kind.namespaced else ""
-    return ObjectMeta(
-        kind=collection.kind,
-        namespace=sys.intern(str(namespace)),
-        name=name,
-        # Thousands of pods have the same few label texts; each is kept once.
-        labels={sys.intern(str(key)): sys.intern(str(value)) for key, value in labels.items()},
-    )
+    # Thousands of pods have the same few label texts; each is kept once.
+    kept = {intern(str(key)): intern(str(value)) for key, value in labels.items()}
+    return intern(str(namespace)), name, kept
+
+
+def object_of(item: Item, collection: Collection) -> ObjectMeta:
+    """Return an object as requests see it."""
+    namespace, name, labels = item
+    return ObjectMeta(kind=collection.kind, namespace=namespace, name=name, labels=labels)
 
 
 def version_of(document: Mapping[str, Any]) -> str:
@@ -122,7 +137,7 @@ def _page(document: Mapping[str, Any], metadata: Mapping[str, Any], collection: 
         raise _nonsense(collection, "no list")
     remaining = metadata.get("remainingItemCount")
     return Page(
-        objects=[object_of(one if isinstance(one, dict) else {}, collection) for one in items or ()],
+        objects=[item_of(one if isinstance(one, dict) else {}, collection) for one in items or ()],
         version=version_of(document),
         remaining=remaining if isinstance(remaining, int) else 0,
     )

@@ -11,7 +11,7 @@ from cachetools import TTLCache
 from adapter.errors import ClusterGone, KubernetesForbidden, ObjectsUnavailable
 from adapter.kube.documents import ObjectMeta
 from adapter.kube.selectors import Selector
-from adapter.runtime.watch.collection import Collection, pages
+from adapter.runtime.watch.collection import Collection, object_of, pages
 from adapter.runtime.watch.ports import Cluster, Timing, WatchObserver, WatchSettings
 
 # Objects in all answers that are kept together; each takes about half a kilobyte.
@@ -121,7 +121,7 @@ class Lister:
         )
         async with aclosing(parts):
             async for page in parts:
-                found += page.objects
+                found += (object_of(one, question.collection) for one in page.objects)
                 if len(found) + page.remaining > self._settings.max_listed_objects:
                     most = self._settings.max_listed_objects
                     raise ObjectsUnavailable(f"more than {most} {question.collection.name} match the selector")

@@ -62,8 +62,9 @@ class WatchObserver(Protocol):
 class WatchSettings:
     """How much to keep, how long to wait; in objects and seconds."""
 
-    # Name and labels of an object take about half a kilobyte here.
-    max_objects: int = 100_000
+    # Kubernetes is made for clusters of at most 150,000 pods. Name and labels of an object take 170 bytes here (pods of
+    # Deployments: resident memory, CPython 3.11), so all of them 25 MB; twice that where cpu and memory are served too.
+    max_objects: int = 150_000
     # A backend's answer has at most 20,000 samples, so a LIST for one request need not have more.
     max_listed_objects: int = 20_000
     max_watches: int = 64

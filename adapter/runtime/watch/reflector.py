@@ -9,7 +9,8 @@ from http import HTTPStatus
 
 from adapter.errors import ClusterGone, KubernetesForbidden, KubernetesNotFound, KubernetesUnavailable, UpstreamError
 from adapter.kube.selectors import EVERYTHING
-from adapter.runtime.watch.collection import WATCH_ACCEPT, Collection, object_of, pages, version_of
+from adapter.runtime.garbage import collection_paused
+from adapter.runtime.watch.collection import WATCH_ACCEPT, Collection, item_of, pages, version_of
 from adapter.runtime.watch.ports import Cluster, Event, Timing, WatchObserver, WatchSettings
 from adapter.runtime.watch.store import Store
 
@@ -49,12 +50,14 @@ class Reflector:
         self._store: Store | None = None
         self._version = ""  # where the watch goes on; empty to list again
         self._unwatchable = False
+        self._why = ""  # it cannot be watched
         self._error: UpstreamError | None = None
         self._failures = 0
         self._decided = asyncio.Event()  # set when the first LIST has ended, one way or another
         self._opened_at: float | None = None  # of the watch that is open now
         self._proved_at = timing.clock()  # when the store was last known to be what kube-apiserver has
         self._used_at = timing.clock()
+        self._asked = False
         self._state = ""
 
     # ---- what requests ask
@@ -67,6 +70,10 @@ class Reflector:
             UpstreamError: what else the LIST said.
         """
         self._used_at = self._timing.clock()
+        if not self._asked:
+            self._asked = True
+            if self._unwatchable:
+                self._tell_unwatchable(logging.WARNING)
         if not self._decided.is_set():
             try:
                 async with asyncio.timeout(self._settings.sync_timeout_seconds):
@@ -82,6 +89,11 @@ class Reflector:
             text = f"{self.collection.name} have not been heard of for {self.stale_seconds:.0f} s: {self._error}"
             raise KubernetesUnavailable(text, kind="connection") from self._error
         return self._store
+
+    @property
+    def syncing(self) -> bool:
+        """Say whether the first LIST is still under way."""
+        return not self._decided.is_set()
 
     @property
     def stale_seconds(self) -> float:
@@ -146,7 +158,7 @@ class Reflector:
 
     async def _list(self) -> None:
         self._change("syncing" if self._store is None else "broken")
-        begin, store, outcome = self._timing.clock(), Store(), "error"
+        begin, store, outcome = self._timing.clock(), Store(self.collection.kind), "error"
         try:
             store, version = await self._listed()
             outcome = "ok"
@@ -174,15 +186,18 @@ class Reflector:
 
     async def _listed(self) -> tuple[Store, str]:
         """Return the objects and the version they are of; begins again when the pages expire."""
-        for _ in range(_MAX_RESTARTS):
-            try:
-                return await self._paged()
-            except ClusterGone:
-                await self._timing.sleep(self._timing.dice() * _SPREAD_SECONDS)
-        return await self._paged()
+        # Each page is a hundred thousand short-lived objects. With collections the LIST of a large cluster takes four
+        # times as long, and holds everybody up for a tenth of a second now and then.
+        with collection_paused():
+            for _ in range(_MAX_RESTARTS):
+                try:
+                    return await self._paged()
+                except ClusterGone:
+                    await self._timing.sleep(self._timing.dice() * _SPREAD_SECONDS)
+            return await self._paged()
 
     async def _paged(self) -> tuple[Store, str]:
-        store, version = Store(), ""
+        store, version = Store(self.collection.kind), ""
         found = pages(
             self._cluster,
             self.collection,
@@ -249,9 +264,9 @@ class Reflector:
         self._observer.watch_event(resource=self.collection.name, type_=event.type)
         store = self._store
         if store is not None and event.type != "BOOKMARK":
-            one = object_of(event.object, self.collection)
+            one = item_of(event.object, self.collection)
             if event.type == "DELETED":
-                store.drop(one.namespace, one.name)
+                store.drop(*one[:2])
             else:
                 store.put(one)
             self._observer.watch_objects(resource=self.collection.name, objects=len(store))
@@ -280,14 +295,20 @@ class Reflector:
 
     def _give_up(self, reason: str, why: str) -> float:
         """Let requests list what they need, and try again much later."""
-        if not self._unwatchable:
-            log.warning("listed for each request instead of watched: %s", why, extra={"resource": self.collection.name})
+        first, self._unwatchable, self._why = not self._unwatchable, True, why
+        if first:
+            # What nobody has asked for yet is nobody's trouble yet.
+            self._tell_unwatchable(logging.WARNING if self._asked else logging.INFO)
         self._observer.watch_ended(resource=self.collection.name, reason=reason)
         self._observer.watch_objects(resource=self.collection.name, objects=0)
-        self._store, self._version, self._unwatchable, self._error = None, "", True, None
+        self._store, self._version, self._error = None, "", None
         self._decided.set()
         self._change("listing")
         return self._settings.unwatchable_retry_seconds
+
+    def _tell_unwatchable(self, level: int) -> None:
+        text = "listed for each request instead of watched: %s"
+        log.log(level, text, self._why, extra={"resource": self.collection.name})
 
     def _pause(self) -> float:
         """Return a longer and longer time, a half of it by chance."""

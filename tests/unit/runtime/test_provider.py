@@ -58,6 +58,7 @@ class FakeObjects:
 
     kinds: Kinds = KINDS.extended([GADGET])
     problems: tuple[str, ...] = ()
+    syncing: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.pods = {"a": {"app": "web"}, "b": {"app": "api"}}
@@ -78,6 +79,9 @@ class FakeObjects:
             return ()
         found = [ObjectMeta(kind=kind, namespace=namespace, name=name, labels=has) for name, has in labels.items()]
         return tuple(one for one in found if selector.matches(one.labels))
+
+    async def names(self, kind: Kind, namespace: str, selector: Selector) -> tuple[str, ...]:
+        return tuple(one.name for one in await self.picked(kind, namespace, selector))
 
     async def exists(self, kind: Kind, namespace: str, name: str) -> bool:
         return any(one.name == name for one in await self.picked(kind, namespace, EVERYTHING))
