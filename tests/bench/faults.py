@@ -159,27 +159,22 @@ def _run(scene: _Scene, target: Target, faults: Sequence[Fault], *, spared: floa
     pace, spans, problems = scene.pace, [], []
     watch = Watch(adapter=scene.adapter, target=target, metrics_port=scene.metrics_port, every_seconds=pace.look)
     before = watch.look()
+    backend = scene.stage.backend
     with _client(scene, target) as written, watch:
-        begin = time.time()
+        begin, calls = time.time(), backend.asked
         time.sleep(pace.warm)
-        spans.append(Span(name="nothing yet", begin=begin, end=begin, may_fail=False))
+        spans.append(
+            Span(name="nothing yet", begin=begin, end=begin, may_fail=False, calls_after=backend.asked - calls)
+        )
         for fault in faults:
             scene.bench.say(f"faults: {fault.name}")
-            scene.stage.backend.write()
-            begin = time.time()
-            fault.strike(scene.stage, fault.quick_seconds if scene.bench.quick else fault.seconds)
-            span = Span(
-                name=fault.name,
-                begin=begin,
-                end=time.time(),
-                may_fail=fault.may_fail,
-                absent=fault.absent,
-                spared=spared,
-            )
-            spans.append(span)
+            backend.write()
+            span = _struck(scene, fault, spared)
             if fault.opens and not _opened(watch.looks, span):
                 problems.append(f"{fault.name}: the breaker did not open")
+            calls = backend.asked
             time.sleep(pace.quiet)
+            spans.append(replace(span, calls_after=backend.asked - calls))
             scene.adapter.child.check_alive()
             if watch.looks[-1].breaker != ("closed",):
                 problems.append(f"{fault.name}: the breaker is {watch.looks[-1].breaker} after the quiet time")
@@ -191,6 +186,21 @@ def _run(scene: _Scene, target: Target, faults: Sequence[Fault], *, spared: floa
         looks=watch.looks,
         after=watch.look(),
         problems=[*problems, *watch.problems],
+    )
+
+
+def _struck(scene: _Scene, fault: Fault, spared: float) -> Span:
+    backend = scene.stage.backend
+    begin, calls = time.time(), backend.asked
+    fault.strike(scene.stage, fault.quick_seconds if scene.bench.quick else fault.seconds)
+    return Span(
+        name=fault.name,
+        begin=begin,
+        end=time.time(),
+        may_fail=fault.may_fail,
+        absent=fault.absent,
+        spared=spared,
+        calls=backend.asked - calls,
     )
 
 

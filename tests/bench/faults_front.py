@@ -3,19 +3,18 @@
     python -m bench.faults_front PORT CONTROL_PORT
 
 It listens on PORT once it is told of a server. A line to CONTROL_PORT says what to do from now on, with requests on open
-connections too: `upstream PORT`, or a way of `WAYS` with its number; `ok` comes back.
+connections too: `upstream PORT`, or a way of `WAYS` with its number; back comes how many requests there were so far.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import json
 import socket
 import struct
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -34,6 +33,7 @@ _PAGES: Final = (
     b"[]",
 )
 _LENGTH: Final = b"content-length:"
+_COMPRESSED: Final = b"accept-encoding:"
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER with no time: closing sends a reset
 
 
@@ -65,7 +65,7 @@ class Front:
         self._port = port
         self._upstream = 0
         self._way, self._number = "pass", 0.0
-        self._round: Iterator[int] = itertools.count()
+        self._requests = 0
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
@@ -76,10 +76,10 @@ class Front:
             self._upstream = int(number)
         elif word in WAYS:
             self._way, self._number = word, float(number or 0)
-        else:
+        elif word != "count":
             raise ValueError(word)
         await self._listen(wanted=bool(self._upstream) and self._way != "refuse")
-        writer.write(b"ok\n")
+        writer.write(f"{self._requests}\n".encode())
         await writer.drain()
         writer.close()
 
@@ -98,7 +98,8 @@ class Front:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                request = head + await reader.readexactly(_body_length(head))
+                self._requests += 1
+                request = _plain(head) + await reader.readexactly(_body_length(head))
                 await self._answer(request, reader, writer)
         except (asyncio.IncompleteReadError, OSError):
             pass
@@ -119,7 +120,7 @@ class Front:
             gone.cancel()
             await asyncio.wait([gone])
             way, number = WAYS[self._way], self._number
-            await way(_Answering(response=response, writer=writer, number=number, round=next(self._round)))
+            await way(_Answering(response=response, writer=writer, number=number, round=self._requests))
         finally:
             for one in (asking, gone):
                 one.cancel()
@@ -153,7 +154,7 @@ class Front:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answering:
-    """An answer on its way: `number` is the way's own, `round` grows with each answer."""
+    """An answer on its way: `number` is the way's own, `round` grows with each request."""
 
     response: _Response
     writer: asyncio.StreamWriter
@@ -249,6 +250,11 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     writer.transport.abort()
+
+
+def _plain(head: bytes) -> bytes:
+    """Return a request's head that asks for an answer which is not compressed, so that it can be changed."""
+    return b"\r\n".join(line for line in head.split(b"\r\n") if not line.lower().startswith(_COMPRESSED))
 
 
 def _body_length(head: bytes) -> int:

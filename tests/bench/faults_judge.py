@@ -26,6 +26,8 @@ COLUMNS: Final = (
     "p99, ms",
     "max, ms",
     "oldest, s",
+    "calls",
+    "calls in the quiet",
     "lost turns",
     "wrong",
 )
@@ -52,6 +54,7 @@ class Span:
 
     Attributes:
         spared: for so many seconds after its begin requests must go on to be answered.
+        calls, calls_after: requests to Prometheus meanwhile, and in the quiet time after it.
     """
 
     name: str
@@ -60,6 +63,8 @@ class Span:
     may_fail: bool
     absent: bool = False
     spared: float = 0.0
+    calls: int = 0
+    calls_after: int = 0
 
     def excuses(self, one: Turned, rules: Rules) -> bool:
         """Say whether a failure may be of this fault: it met it, or what was left of it."""
@@ -95,6 +100,8 @@ def judged(span: Span, turns: Sequence[Turned], rules: Rules) -> Judged:
         "p99, ms": [percentile_99(during) * 1000],
         "max, ms": [max((one.seconds for one in taken), default=0.0) * 1000],
         "oldest, s": [max((one.ended - one.oldest for one in taken if one.oldest), default=0.0)],
+        "calls": [span.calls],
+        "calls in the quiet": [span.calls_after],
         "lost turns": [len(lost)],
         "wrong": [len(wrong)],
     }

@@ -61,7 +61,7 @@ class Backend:
         with Child("the front", argv, log=log, environment={"PYTHONPATH": _TESTS}) as front:
             wait_until(
                 "the front",
-                lambda: front.check_alive() and self.order(f"upstream {self._port}"),
+                lambda: front.check_alive() and self.order(f"upstream {self._port}") == 0,
                 timeout_seconds=_READY_SECONDS,
             )
             try:
@@ -73,12 +73,17 @@ class Backend:
                 if self._child is not None:
                     self._child.stop()
 
-    def order(self, line: str) -> str:
-        """Tell the front what to do, and return what it says."""
+    def order(self, line: str) -> int:
+        """Tell the front what to do, and return how many requests it has had so far."""
         address = ("127.0.0.1", self._control_port)
         with socket.create_connection(address, timeout=_CONTROL_SECONDS) as control:
             control.sendall(f"{line}\n".encode())
-            return control.makefile().readline()
+            return int(control.makefile().readline())
+
+    @property
+    def asked(self) -> int:
+        """How many requests there were so far."""
+        return self.order("count")
 
     def start(self) -> None:
         """Start the server on what is in its folder, and return when it is ready; callers see it start."""
