@@ -18,6 +18,7 @@ from adapter.kube.protobuf.wire import (
     text,
     text_map,
     texts,
+    texts_in_a_row,
     time,
     wrapped_texts,
 )
@@ -86,14 +87,9 @@ _API_RESOURCE: Final[Message] = (
 _PARTIAL_OBJECT: Final[Message] = (embedded(1, "metadata", _OBJECT_META),)
 
 # k8s.io/api/core/v1
+# One goes with each value of a list, which may have thousands.
 _OBJECT_REFERENCE: Final[Message] = (
-    text(1, "kind"),
-    text(2, "namespace"),
-    text(3, "name"),
-    text(4, "uid"),
-    text(5, "apiVersion"),
-    text(6, "resourceVersion"),
-    text(7, "fieldPath"),
+    texts_in_a_row(1, "kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath"),
 )
 
 # k8s.io/metrics/pkg/apis
