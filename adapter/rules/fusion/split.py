@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
+from dataclasses import dataclass
 
 from adapter.errors import PartialAnswer, PrometheusUnavailable, QueryRejected, UpstreamError
 from adapter.promql.model import QueryAnswer, Sample, Vector
@@ -30,15 +28,23 @@ class Unsplit:
 
 
 class _StrayError(Exception):
-    """A sample belongs to nobody."""
+    """An answer holds what no member can have asked for."""
 
 
-@dataclass(slots=True)
-class _Found:
-    """Samples that were asked for, in order, and their places by namespace and object ("" where there is none)."""
+@dataclass(frozen=True, slots=True)
+class _Several:
+    """The lists of members that ask for the same object."""
 
-    samples: list[Sample] = field(default_factory=list)
-    places: dict[str, dict[str, list[int]]] = field(default_factory=lambda: defaultdict(dict))
+    lists: list[list[Sample]]
+
+    def append(self, sample: Sample, /) -> None:
+        """Give a sample to each."""
+        for samples in self.lists:
+            samples.append(sample)
+
+
+# Who takes the samples of an object, by its namespace and its name ("" where there is none).
+_Takers = Mapping[tuple[str, str], list[Sample] | _Several]
 
 
 def split(answers: Sequence[tuple[FusedQuery, QueryAnswer]], members: Iterable[Member]) -> Split | Unsplit:
@@ -47,53 +53,88 @@ def split(answers: Sequence[tuple[FusedQuery, QueryAnswer]], members: Iterable[M
     All queries are of one shape. Samples of a member have the labels that they would have had alone: a namespace label
     that was added is taken out.
     """
-    found = _Found()
-    seen = 0
+    found: list[tuple[Member, list[Sample]]] = [(member, []) for member in members]
+    takers = _takers(found)
+    seen = taken = 0
     try:
         for query, answer in answers:
-            seen += _sort(query, answer, found)
+            samples = _samples(answer)
+            seen += len(samples)
+            taken += _hand_out(query, samples, _of_query(query, takers))
     except _StrayError as stray:
         return Unsplit(reason=str(stray))
-    vectors = {member: _of_member(member, found) for member in members}
-    return Split(vectors=vectors, samples=seen, taken=len(found.samples))
+    vectors = {member: Vector(samples=tuple(its)) for member, its in found}
+    return Split(vectors=vectors, samples=seen, taken=taken)
 
 
-def _of_member(member: Member, found: _Found) -> Vector:
-    by_name = found.places.get(member.namespace, {})
-    lists = [by_name[name] for name in member.names or ("",) if name in by_name]
-    places = lists[0] if len(lists) == 1 else sorted(chain.from_iterable(lists))
-    samples = found.samples
-    return Vector(samples=tuple(samples[place] for place in places))
-
-
-def _sort(query: FusedQuery, answer: QueryAnswer, found: _Found) -> int:
-    """Add the samples that somebody asked for, and return how many samples there were."""
+def _samples(answer: QueryAnswer) -> Sequence[Sample]:
     if not isinstance(answer.result, Vector):
         raise _StrayError("the answer is no instant vector")
-    shape = query.shape
-    namespace_label, label = shape.namespace_label, shape.label
-    wanted = {part.namespace: frozenset(part.names) for part in query.parts}
-    named = frozenset[str]().union(*wanted.values())
-    bare = bool(namespace_label) and not shape.keeps_namespace
-    samples, places = found.samples, found.places
-    for sample in answer.result.samples:
+    return answer.result.samples
+
+
+def _takers(found: Iterable[tuple[Member, list[Sample]]]) -> _Takers:
+    takers: dict[tuple[str, str], list[Sample] | _Several] = {}
+    for member, samples in found:
+        for key in _keys(member):
+            others = takers.get(key)
+            if others is None:
+                takers[key] = samples
+            elif isinstance(others, _Several):
+                others.lists.append(samples)
+            else:
+                takers[key] = _Several([others, samples])
+    return takers
+
+
+def _of_query(query: FusedQuery, takers: _Takers) -> _Takers:
+    """Leave out what a query does not ask for: should it bring that all the same, another one has it as well."""
+    if sum(len(part.names) or 1 for part in query.parts) == len(takers):
+        return takers
+    return {key: takers[key] for part in query.parts for key in _keys(part) if key in takers}
+
+
+def _keys(member: Member) -> Iterable[tuple[str, str]]:
+    namespace = member.namespace
+    return [(namespace, name) for name in member.names or ("",)]
+
+
+def _hand_out(query: FusedQuery, samples: Sequence[Sample], takers: _Takers) -> int:
+    """Give samples to those who asked for them, and return how many somebody asked for.
+
+    Raises:
+        _StrayError: a sample is of nothing that the query asks for.
+    """
+    namespace_label, label = query.shape.namespace_label, query.shape.label
+    added = "" if query.shape.keeps_namespace else namespace_label
+    unwanted = set()
+    taken = 0
+    # As few steps as there can be for each sample: a large answer has thousands, and nobody else is served meanwhile.
+    for sample in samples:
         labels = sample.labels
-        namespace = labels.get(namespace_label, "") if namespace_label else ""
-        name = labels.get(label, "") if label else ""
-        names = wanted.get(namespace)
-        if names is None:
-            raise _StrayError(f"a sample has {namespace_label}={namespace!r}, which nobody asked for")
-        if label and name not in names:
-            if not name or not (query.widened or name in named):
-                raise _StrayError(f"a sample has {label}={name!r}, which nobody asked for")
-            continue
-        by_name = places[namespace]
-        if name in by_name:
-            by_name[name].append(len(samples))
+        key = (labels.get(namespace_label, ""), labels.get(label, ""))
+        takes = takers.get(key)
+        if takes is None:
+            unwanted.add(key)
         else:
-            by_name[name] = [len(samples)]
-        samples.append(_without(sample, namespace_label) if bare else sample)
-    return len(answer.result.samples)
+            takes.append(_without(sample, added) if added else sample)
+            taken += 1
+    _check(query, unwanted)
+    return taken
+
+
+def _check(query: FusedQuery, unwanted: Iterable[tuple[str, str]]) -> None:
+    """Refuse objects that nobody can have asked for.
+
+    A query that names objects has each of them in all of its namespaces, and a widened one has all objects.
+    """
+    namespaces = {part.namespace for part in query.parts}
+    named = {name for part in query.parts for name in part.names}
+    for namespace, name in unwanted:
+        if namespace not in namespaces:
+            raise _StrayError(f"a sample has {query.shape.namespace_label}={namespace!r}, which nobody asked for")
+        if not name or not (query.widened or name in named):
+            raise _StrayError(f"a sample has {query.shape.label}={name!r}, which nobody asked for")
 
 
 def _without(sample: Sample, label: str) -> Sample:

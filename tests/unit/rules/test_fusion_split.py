@@ -134,6 +134,43 @@ def test_each_member_gets_its_own_samples_as_it_would_alone() -> None:
     assert [sample.value for sample in found[same].samples] == [3.0]
 
 
+def test_an_object_that_many_ask_for_goes_to_each() -> None:
+    """Two thousand lists of pods that have one pod in common get it all, and each its own."""
+    members = [member("a", "p", f"q-{number}") for number in range(2000)]
+    [query] = fused(PODS, members, max_bytes=LARGE, widened=True)
+    samples = [({"ns": "a", "pod": name}, 1.0) for name in ("p", *(f"q-{number}" for number in range(2000)))]
+
+    found = parted(query, answer(*samples), members)
+
+    assert [sample.labels["pod"] for sample in found[members[7]].samples] == ["p", "q-7"]
+    assert {len(found[one].samples) for one in members} == {2}
+
+
+def test_what_another_query_asks_for_is_not_taken_twice() -> None:
+    """An object counts in the answer of the query that asks for it, also if a server gives it in another one."""
+    members = [member("a", "p", "q"), member("a", "q")]
+    queries = fused(PODS, members, max_bytes=1)
+    both = answer(({"ns": "a", "pod": "p"}, 1.0), ({"ns": "a", "pod": "q"}, 2.0))
+    right = [answer(({"ns": "a", "pod": name}, 1.0)) for name in "pq"]
+
+    good = split(list(zip(queries, right, strict=True)), members)
+    bad = split([(query, both) for query in queries], members)
+
+    assert isinstance(good, Split)
+    assert [len(good.vectors[one].samples) for one in members] == [2, 1]
+    assert isinstance(bad, Unsplit)
+
+
+def test_answers_may_be_fewer_than_members() -> None:
+    """Members whose query has failed get nothing of the others' answers."""
+    one, other = member("a", "p"), member("b", "p")
+    [query] = fused(PODS, [one], max_bytes=LARGE)
+
+    found = parted(query, answer(({"ns": "a", "pod": "p"}, 1.0)), [one, other])
+
+    assert [len(found[each].samples) for each in (one, other)] == [1, 0]
+
+
 def test_a_label_that_the_query_has_by_itself_stays() -> None:
     """A sample has the namespace label if the member's own query gives it."""
     [query] = fused(RAW, [member("a"), member("b")], max_bytes=LARGE)
