@@ -141,7 +141,7 @@ def _sample(row: object) -> Sample:
         labels = {}
     if not isinstance(labels, dict):
         _fail("labels that are no texts")
-    for value in labels.values():  # a loop: there are thousands of samples, and a generator for each costs as much again
+    for value in labels.values():  # a loop: a generator for each of thousands of samples costs as much again
         if type(value) is not str:
             _fail("labels that are no texts")
     if "value" in row:
