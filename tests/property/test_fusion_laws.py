@@ -15,6 +15,7 @@ from adapter.promql.model import QueryAnswer, Sample, Vector
 from adapter.promql.printing import text_of
 from adapter.rules.fusion import Member, Shape, Split, fused, split
 from adapter.rules.fusion.members import any_of
+from adapter.rules.query_parts import any_name
 
 SHAPE = Shape(
     rule="r", pieces=("sum by (pod, ns) (x{", "}) / y{", "}"), namespace_label="ns", label="pod", keeps_namespace=False
@@ -91,12 +92,11 @@ def bare(node: Any) -> Any:
 @settings(deadline=None)
 @given(names=st.lists(NAMES, min_size=1, max_size=30, unique=True), other=NAMES)
 def test_a_list_of_names_takes_these_and_no_other(names: list[str], other: str) -> None:
-    """Whatever the names are, the expression with common beginnings taken out means the same list."""
-    pattern = any_of(sorted(names))
-
-    # Prometheus anchors a pattern and lets the dot match everything.
-    assert all(re2.fullmatch(f"(?s:{pattern})", name) for name in names)
-    assert bool(re2.fullmatch(f"(?s:{pattern})", other)) is (other in names)
+    """Whatever the names are, an expression means their list, with common beginnings taken out or not."""
+    for pattern in (any_of(sorted(names)), any_name(names)):
+        # Prometheus anchors a pattern and lets the dot match everything.
+        assert all(re2.fullmatch(f"(?s:{pattern})", name) for name in names)
+        assert bool(re2.fullmatch(f"(?s:{pattern})", other)) is (other in names)
 
 
 @settings(deadline=None)

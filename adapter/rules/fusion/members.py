@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from adapter.promql.matchers import LabelMatcher, MatchOp, escape_regex
 from adapter.rules.query import Plan
+from adapter.rules.query_parts import any_name
 from adapter.rules.resource_plan import UsePlan
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ def matchers_text(parts: Sequence[Member], *, namespace_label: str, label: str, 
     Prometheus looks a plain list of names up in its index. Through an expression with brackets Prometheus 2 puts every
     value that the label has: 1,000 of 20,000 names take 12 ms instead of 7, of 400,000 a lot more.
     """
-    listed = any_of if factored else _plain
+    listed = any_of if factored else any_name
     texts = []
     if namespace_label:
         texts.append(_matcher(namespace_label, sorted({part.namespace for part in parts}), listed))
@@ -78,10 +79,6 @@ def _matcher(label: str, values: Sequence[str], listed: Callable[[Sequence[str]]
     return str(LabelMatcher(name=label, op=MatchOp.MATCHES, value=listed(values)))
 
 
-def _plain(values: Sequence[str]) -> str:
-    return "|".join(map(escape_regex, values))
-
-
 def any_of(values: Sequence[str]) -> str:
     """Return an RE2 expression that takes exactly these values, which are sorted and differ; prefixes stand once."""
     return "|".join(_alternatives(values, 0, 0))
@@ -91,14 +88,23 @@ def _alternatives(values: Sequence[str], start: int, nesting: int) -> Iterator[s
     """Yield what the values are from `start` on, those with a common beginning together."""
     for _, group in groupby(values, key=lambda value: value[start : start + 1]):
         alike = list(group)
-        shared = _shared(alike[0], alike[-1])  # they are sorted, so all between share it as well
+        if len(alike) == 1:
+            yield escape_regex(alike[0][start:])
+            continue
+        shared = _shared(alike[0], alike[-1], start)  # they are sorted, so all between share it as well
         if nesting < _MAX_NESTING and (shared - start) * (len(alike) - 1) > _BRACKETS:
             yield f"{escape_regex(alike[0][start:shared])}(?:{'|'.join(_alternatives(alike, shared, nesting + 1))})"
         else:
             yield from (escape_regex(value[start:]) for value in alike)
 
 
-def _shared(one: str, other: str) -> int:
-    """Return how many characters two texts have in common at their beginning."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (left, right) in pairs if left != right), min(len(one), len(other)))
+def _shared(one: str, other: str, start: int) -> int:
+    """Return how many characters two texts have in common at their beginning, where they have so many at the least."""
+    least, most = start, min(len(one), len(other))
+    while least < most:
+        middle = (least + most + 1) // 2
+        if other.startswith(one[least:middle], least):
+            least = middle
+        else:
+            most = middle - 1
+    return least

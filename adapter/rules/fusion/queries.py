@@ -60,5 +60,9 @@ def _text(shape: Shape, parts: Sequence[Member], max_bytes: int, *, widened: boo
         )
         return shape.text(own)
 
+    if not widened:
+        names = {name for part in parts for name in part.names}
+        if sum(map(len, names)) + len(names) - 1 > max_bytes:
+            return text(factored=True)  # the plain list, which is long, need not be written
     plain = text(factored=False)
     return plain if len(plain.encode()) <= max_bytes else text(factored=True)

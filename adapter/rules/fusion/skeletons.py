@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapter.promql.matchers import LabelMatcher, MatchOp, escape_regex
+from adapter.promql.matchers import LabelMatcher, MatchOp
 from adapter.rules.query import Plan
+from adapter.rules.query_parts import any_name
 from adapter.rules.resource_plan import UsePlan
 
 # `quote` escapes control characters, so these stand in a query only if its author put them there.
@@ -68,4 +69,4 @@ def _matcher(label: str, values: list[str]) -> str:
     """Return a matcher as plans write it."""
     if len(values) == 1:
         return str(LabelMatcher(name=label, op=MatchOp.EQUAL, value=values[0]))
-    return str(LabelMatcher(name=label, op=MatchOp.MATCHES, value="|".join(map(escape_regex, values))))
+    return str(LabelMatcher(name=label, op=MatchOp.MATCHES, value=any_name(values)))
