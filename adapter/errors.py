@@ -182,6 +182,14 @@ class QueryRejected(UpstreamError):
         self.kind = kind
 
 
+class QueryTooLarge(UpstreamError):
+    """What one request asks for is more than Prometheus takes in a query, and cannot be divided; names the rule."""
+
+    def __init__(self, *, rule: str) -> None:
+        super().__init__(f"the query of rule {rule} is beyond a limit of Prometheus, for what this request alone asks")
+        self.rule = rule
+
+
 class PartialAnswer(UpstreamError):
     """An answer came with warnings, so some data is missing from it."""
 

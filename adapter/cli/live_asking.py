@@ -81,5 +81,5 @@ class Asking:
 def _is_passing(error: UpstreamError) -> bool:
     """Say whether the next question may be answered all the same."""
     if isinstance(error, PrometheusUnavailable):
-        return error.kind in ("status", "too_large")
+        return error.kind in ("status", "too_large", "too_long")
     return isinstance(error, DeadlineExceeded)

@@ -14,6 +14,8 @@ _REDIRECT: Final = range(300, 400)
 _READABLE: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE})
 
 URL_TOO_LONG: Final = frozenset({HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE})
+# The query, as part of the URL or as a form, is more than the server or a proxy before it takes.
+_TOO_LONG: Final = URL_TOO_LONG | {HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
 # What a server answers that does not offer an endpoint, a proxy that forbids it, or either when it takes no POST there.
 NOT_HERE: Final = URL_TOO_LONG | {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 
@@ -56,4 +58,6 @@ def refused(status: int, *, redirected: str) -> PrometheusUnavailable:
         return PrometheusUnavailable(f"{text}: Prometheus redirects to {redirected}, use that address", kind="redirect")
     if status in _UNAUTHORIZED:
         return PrometheusUnavailable(f"{text}: Prometheus refuses our credentials", kind="unauthorized")
+    if status in _TOO_LONG:
+        return PrometheusUnavailable(f"{text}: the request is too long for the server, or a proxy", kind="too_long")
     return PrometheusUnavailable(text, kind="status")

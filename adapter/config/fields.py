@@ -21,6 +21,8 @@ from adapter.config.urls import url_fault
 from adapter.config.words import Word, boolean, duration_seconds, number
 
 _DURATION_PATTERN: Final = r"^([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
+# The most that `staleIfError` may say: Prometheus itself shows no series for longer that is gone (its look-back).
+MAX_STALE_SECONDS: Final = 300.0
 _SCALAR: Final = {"type": ["string", "number", "boolean"]}
 
 
@@ -104,6 +106,14 @@ def _read_some_seconds(value: object) -> float:
     seconds = _read_seconds(value)
     if seconds == 0:
         raise refusal("schema/range", "{field} must be more than 0")
+    return seconds
+
+
+def _read_stale_seconds(value: object) -> float:
+    seconds = _read_seconds(value)
+    if seconds > MAX_STALE_SECONDS:
+        hint = "absence is for onEmpty: hold; a Prometheus that fails for longer has to show"
+        raise refusal("schema/range", f"{{field}} must not be above {MAX_STALE_SECONDS / 60:g}m", hint)
     return seconds
 
 
@@ -195,6 +205,7 @@ Seconds = Annotated[float, BeforeValidator(_read_seconds), WithJsonSchema(_SECON
 SomeSeconds = Annotated[
     float, BeforeValidator(_read_some_seconds), WithJsonSchema({"type": "string", "pattern": _DURATION_PATTERN})
 ]
+StaleSeconds = Annotated[float, BeforeValidator(_read_stale_seconds), WithJsonSchema(_SECONDS_SCHEMA)]
 Scale = Annotated[float, BeforeValidator(_read_scale), WithJsonSchema({"type": "number", "not": {"const": 0}})]
 Clamp = Annotated[
     tuple[float, float],

@@ -143,6 +143,20 @@ _ANSWERS: Final = (
         help="how old an answer may get; 0 turns the cache off, which --compat=strict does too",
         group=ANSWERS,
     ),
+    Flag(
+        name="stale-if-error",
+        kind=Kind.DURATION,
+        default="0s",
+        help="how long after its TTL the last answer is told while refreshes fail; at most 5m, 0 is never",
+        group=ANSWERS,
+    ),
+    Flag(
+        name="evaluation-grid",
+        kind=Kind.DURATION,
+        default="0s",
+        help="evaluate queries at multiples of this, so that replicas send the same; below --cache-ttl, 0 is now",
+        group=ANSWERS,
+    ),
     # 64 MiB and 10,000 entries: ten times what a thousand HPAs keep alive.
     Flag(
         name="max-cache-bytes",

@@ -23,6 +23,7 @@ from adapter.config.fields import (
     Scale,
     Seconds,
     SomeSeconds,
+    StaleSeconds,
     Text,
     Url,
     Verb,
@@ -114,6 +115,11 @@ class PolicyKeys(FileModel):
     backend: Text | None = Field(None, description="which Prometheus is asked: `default` or a key of `backends`")
     cache_ttl: Seconds | None = Field(
         None, alias="cacheTTL", description="how old an answer may get; 0 turns the cache off (default --cache-ttl)"
+    )
+    stale_if_error: StaleSeconds | None = Field(
+        None,
+        alias="staleIfError",
+        description="how long after its TTL the last answer is told while refreshes fail (default --stale-if-error)",
     )
     max_sample_age: SomeSeconds | None = Field(
         None,
@@ -227,6 +233,7 @@ class Defaults(FileModel):
     owner: Text | None = Field(None, description="see the rule's key")
     backend: Text | None = Field(None, description="see the rule's key")
     cache_ttl: Seconds | None = Field(None, alias="cacheTTL", description="see the rule's key")
+    stale_if_error: StaleSeconds | None = Field(None, alias="staleIfError", description="see the rule's key")
     max_sample_age: SomeSeconds | None = Field(None, alias="maxSampleAge", description="see the rule's key")
     on_empty: OnEmpty | None = Field(None, alias="onEmpty", description="see the rule's key")
     hold_for: SomeSeconds | None = Field(None, alias="holdFor", description="see the rule's key")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal
 
 from adapter.config.codes import CODES
+from adapter.config.fields import MAX_STALE_SECONDS
 from adapter.config.flag_table import FLAGS, GROUPS
 from adapter.config.flags import Flag, Kind
 from adapter.config.names import is_header_name, is_header_value
@@ -19,6 +20,8 @@ from adapter.promql.matchers import quote
 _PLACE: Final = Location(file="command line")
 _MAX_REQUEST_SECONDS: Final = 60.0  # what Kubernetes' API servers give a request by default, and the aggregator too
 _MAX_PORT: Final = 65535
+# The autoscaler's period: it asks again in this time, and must not see the same past twice as if it were now.
+_HPA_PERIOD_SECONDS: Final = 15.0
 _IN_CLUSTER: Final = ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
 _HELP_COLUMN: Final = 48
 # Two labels of RFC 1123, as Kubernetes names namespaces and Services.
@@ -52,6 +55,8 @@ class Settings:
     prometheus_max_answer_bytes: int
 
     cache_ttl_seconds: float
+    stale_if_error_seconds: float
+    evaluation_grid_seconds: float
     max_query_bytes: int
     max_cache_bytes: int
     max_cache_entries: int
@@ -221,6 +226,11 @@ def _contradictions(settings: Settings, environment: Mapping[str, str]) -> Itera
             "max age must not be less than relist interval",
         ),
         (
+            one.stale_if_error_seconds > MAX_STALE_SECONDS,
+            "flag/value",
+            f"--stale-if-error must not be above {MAX_STALE_SECONDS / 60:g}m: nobody may scale on what was long ago",
+        ),
+        (
             not 0 < one.secure_port <= _MAX_PORT,
             "flag/value",
             f"--secure-port {one.secure_port} must be between 1 and {_MAX_PORT}, inclusive",
@@ -236,6 +246,10 @@ def _oddities(line: CommandLine, settings: Settings) -> Iterator[str]:
         yield "--request-timeout is capped at 1m"
     if settings.prometheus_timeout_seconds >= min(settings.request_timeout_seconds, _MAX_REQUEST_SECONDS):
         yield "--prometheus-timeout is not below --request-timeout, so a slow query uses up its whole request"
+    if settings.stale_if_error_seconds > _HPA_PERIOD_SECONDS:
+        yield "--stale-if-error is above 15s, the autoscaler's period, so it may decide on one past value several times"
+    if 0 < settings.cache_ttl_seconds <= settings.evaluation_grid_seconds:
+        yield "--evaluation-grid is not below --cache-ttl, so it counts only for rules with a longer cacheTTL"
 
 
 def _settled(settings: Settings, *, cache_ttl_given: bool) -> Settings:

@@ -231,6 +231,11 @@ CODES: Final[Mapping[str, CodeInfo]] = {
         "The autoscaler asks every 15 seconds and gets the same value several times.",
         "Keep answers for less than 15 seconds.",
     ),
+    "stale/long": _warning(
+        "last answer told for long",
+        "While refreshes fail the autoscaler decides on one past value several times, as if it were new.",
+        "Say 15s at most, or nothing: the autoscaler holds while a metric fails.",
+    ),
     "resource-rule/several": _error(
         "resource rules in several files",
         "A cluster has one metrics.k8s.io, and which file it is answered from must not be chance.",

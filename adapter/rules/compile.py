@@ -121,10 +121,12 @@ class _Compiler(FileCompiler):
 
     def _policies(self, written: PolicyKeys, api: Api) -> Policies:
         ttl_seconds = self.chosen(written, "cache_ttl")
+        stale_seconds = self.chosen(written, "stale_if_error")
         value = written.value or ValueShape()
         low, high = value.clamp or (None, None)
         return Policies(
             cache_ttl_seconds=self.terms.cache_ttl_seconds if ttl_seconds is None else ttl_seconds,
+            stale_if_error_seconds=self.terms.stale_if_error_seconds if stale_seconds is None else stale_seconds,
             max_sample_age_seconds=self.chosen(written, "max_sample_age"),
             on_empty=_empty_policy(self.chosen(written, "on_empty"), self.chosen(written, "hold_for")),
             on_nan=self.chosen(written, "on_nan") or ("zero" if api is Api.CUSTOM else "drop"),

@@ -23,6 +23,7 @@ class Terms:
     kinds: Kinds
     compat: Compat = Compat.FIXED
     cache_ttl_seconds: float = 10.0  # below the HPA's period of 15 s
+    stale_if_error_seconds: float = 0.0
     backend: str = "default"  # the name of the one backend in force
 
 

@@ -47,11 +47,13 @@ class _ResourceCompiler(FileCompiler):
         if not self.backend_serves(defaults.backend if defaults else None, at=("defaults", "backend")):
             return None
         ttl_seconds = defaults.cache_ttl if defaults else None
+        stale_seconds = defaults.stale_if_error if defaults else None
         return ResourceRules(
             cpu=self._rule("cpu", written.cpu),
             memory=self._rule("memory", written.memory),
             window_seconds=written.window,
             cache_ttl_seconds=self.terms.cache_ttl_seconds if ttl_seconds is None else ttl_seconds,
+            stale_if_error_seconds=self.terms.stale_if_error_seconds if stale_seconds is None else stale_seconds,
             cut=self.terms.compat is Compat.STRICT,
         )
 

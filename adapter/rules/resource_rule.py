@@ -46,6 +46,7 @@ class ResourceRules:
     memory: UseRule | None = None
     window_seconds: float = 0.0  # reported with each value, as written
     cache_ttl_seconds: float = 0.0
+    stale_if_error_seconds: float = 0.0  # as of other rules
     cut: bool = False  # cut to thousandths, as prometheus-adapter does, instead of rounding to the nearest
 
     @property

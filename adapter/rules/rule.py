@@ -54,6 +54,7 @@ class Policies:
     """How a rule's samples become values."""
 
     cache_ttl_seconds: float
+    stale_if_error_seconds: float = 0.0  # after the TTL, while refreshes fail
     max_sample_age_seconds: float | None = None  # None: any age
     on_empty: EmptyPolicy = field(default_factory=EmptyPolicy)
     on_nan: str = "drop"  # zero | drop | error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,12 +11,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from adapter.clients.prometheus import EndpointUnsupported, Names, SeriesNames
-from adapter.errors import PartialAnswer, PrometheusUnavailable
+from adapter.errors import PartialAnswer
 from adapter.promql.model import QueryAnswer, Scalar, Vector
 from adapter.runtime.breaker import Breaker, BreakerSettings, State
 from adapter.runtime.capabilities import ANY_SERIES, LabelEndpoints, outcome_of
 from adapter.runtime.clock import Clocks
 from adapter.runtime.slow_queries import SlowQueries
+from adapter.runtime.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Backend:
         self._observer = observer
         self._clocks = clocks
         self._partial_response_allowed = partial_response_allowed
-        self._turns = asyncio.Semaphore(client.max_connections)
+        self._turns = Turns(client.max_connections)
         self._breaker = Breaker(
             probe=self._probe,
             on_change=self._breaker_changed,
@@ -209,27 +209,17 @@ class Backend:
         """Wait for a turn and lend it, with the seconds that are left; the breaker and the state learn how it ends."""
         self._breaker.check()
         deadline = self._clocks.monotonic() + seconds
-        await self._wait(seconds)
-        try:
-            left = max(0.0, deadline - self._clocks.monotonic())
-            with self._breaker.watch(seconds=left):
-                yield left
-        except Exception as error:
-            self._failed(endpoint, error)
-            raise
-        else:
-            self._last_success_seconds = self._clocks.wall()
-            self._label_endpoints.note(endpoint, outcome_of(None))
-        finally:
-            self._turns.release()
-
-    async def _wait(self, seconds: float) -> None:
-        if seconds > 0:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._turns.acquire()
-                    return
-        raise PrometheusUnavailable("no turn for this call to Prometheus in time", kind="overloaded")
+        async with self._turns.taken(seconds=seconds):
+            try:
+                left = max(0.0, deadline - self._clocks.monotonic())
+                with self._breaker.watch(seconds=left):
+                    yield left
+            except Exception as error:
+                self._failed(endpoint, error)
+                raise
+            else:
+                self._last_success_seconds = self._clocks.wall()
+                self._label_endpoints.note(endpoint, outcome_of(None))
 
     def _failed(self, endpoint: str, error: Exception) -> None:
         outcome = outcome_of(error)

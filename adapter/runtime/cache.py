@@ -1,4 +1,7 @@
-"""Query results: one call for identical queries, kept until the rule's TTL after the evaluation."""
+"""Query results: one call for identical queries, kept until the rule's TTL after the evaluation.
+
+Where a rule says `staleIfError`, its answers are kept for that time more: `last` has them when a refresh fails.
+"""
 
 from __future__ import annotations
 
@@ -46,24 +49,29 @@ class Cached:
     ages: Ages | None
     demand: Demanded | None
     evaluated_at: float
-    ttl_seconds: float
+    fresh_until: float
+    kept_until: float
     size_bytes: int
     made: dict[object, object] = field(default_factory=dict, compare=False, repr=False)  # of it; it goes with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """An answer, the query's range in seconds where there is one, and how old its values are if a rule asks that."""
+    """An answer, the query's range in seconds where there is one, and how old its values are if a rule asks that.
+
+    It was evaluated `lag_seconds` before it was asked for.
+    """
 
     answer: QueryAnswer
     window_seconds: int | None = None
     ages: Ages | None = None
     demand: Demanded | None = None
+    lag_seconds: float = 0.0
 
 
 Fetch = Callable[[], Awaitable[Fetched]]
-# The query, how old its raw samples may be, and how long the answer may live.
-Key = tuple[str, float | None, float]
+# The query, how old its raw samples may be, how long the answer may live, and how long more if the next one fails.
+Key = tuple[str, float | None, float, float]
 
 # With a TTL of nothing, requests that come together still share one call.
 _SAME_MOMENT_SECONDS = 1.0
@@ -86,7 +94,7 @@ class QueryCache:
         self._max_entries = max_entries
         self._kept: TLRUCache[Key, Cached] = TLRUCache(
             maxsize=max_bytes,
-            ttu=lambda _key, cached, _now: cached.evaluated_at + cached.ttl_seconds,
+            ttu=lambda _key, cached, _now: cached.kept_until,
             timer=clock,
             getsizeof=lambda cached: cached.size_bytes,
         )
@@ -95,12 +103,20 @@ class QueryCache:
 
     def has(self, key: Key) -> bool:
         """Say whether there is an answer, or one is on its way."""
-        return key in self._kept or key in self._under_way
+        return key in self._under_way or self.is_fresh(key)
 
-    def put(self, key: Key, fetched: Fetched, *, evaluated_at: float) -> None:
-        """Keep an answer that was asked for together with others; `evaluated_at` is on the monotonic clock."""
-        if key[2] > 0:
-            self._keep(key, _cached(fetched, evaluated_at=evaluated_at, ttl_seconds=key[2]))
+    def is_fresh(self, key: Key) -> bool:
+        """Say whether there is an answer within its TTL."""
+        kept = self._kept.get(key)
+        return kept is not None and self._clock() < kept.fresh_until
+
+    def last(self, key: Key) -> Cached | None:
+        """Return the last answer, for a request whose refresh failed; it may be as old as the key allows in all."""
+        return self._kept.get(key)
+
+    def put(self, key: Key, fetched: Fetched, *, asked_at: float) -> None:
+        """Keep an answer that was asked for together with others; `asked_at` is on the monotonic clock."""
+        self._keep(key, _cached(key, fetched, asked_at=asked_at))
 
     async def get(self, key: Key, fetch: Fetch) -> Cached:
         """Return the answer to a query: kept, shared with a call under way, or fetched.
@@ -108,12 +124,12 @@ class QueryCache:
         A caller that is cancelled does not cancel the call, which others may wait for; the call ends by its own
         time-out. Raises what `fetch` raises.
         """
-        ttl_seconds = key[2]
         kept = self._kept.get(key)
-        if kept is not None:
-            self._observer.cache_hit(age_seconds=self._clock() - kept.evaluated_at)
-            return kept
         asked_at = self._clock()
+        if kept is not None and asked_at < kept.fresh_until:
+            self._observer.cache_hit(age_seconds=asked_at - kept.evaluated_at)
+            return kept
+        ttl_seconds = key[2]
         while (task := self._under_way.get(key)) is not None:
             self._observer.cache_joined()
             shared = await asyncio.shield(task)
@@ -140,17 +156,16 @@ class QueryCache:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _fetch(self, key: Key, fetch: Fetch, evaluated_at: float) -> Cached:
+    async def _fetch(self, key: Key, fetch: Fetch, asked_at: float) -> Cached:
         fetched = await fetch()
         if (kept := self._kept.get(key)) is not None and kept.answer is fetched.answer:
             return kept  # a sweep has brought it, and was evaluated at its own time
-        cached = _cached(fetched, evaluated_at=evaluated_at, ttl_seconds=key[2])
-        if key[2] > 0:
-            self._keep(key, cached)
+        cached = _cached(key, fetched, asked_at=asked_at)
+        self._keep(key, cached)
         return cached
 
     def _keep(self, key: Key, cached: Cached) -> None:
-        if cached.size_bytes > self._kept.maxsize or cached.evaluated_at + cached.ttl_seconds <= self._clock():
+        if cached.size_bytes > self._kept.maxsize or cached.kept_until <= self._clock():
             return
         self._kept[key] = cached
         while len(self._kept) > self._max_entries:
@@ -163,14 +178,17 @@ class QueryCache:
             task.exception()  # read, so that a failure whose callers have all left is not reported as forgotten
 
 
-def _cached(fetched: Fetched, *, evaluated_at: float, ttl_seconds: float) -> Cached:
+def _cached(key: Key, fetched: Fetched, *, asked_at: float) -> Cached:
+    evaluated_at = asked_at - fetched.lag_seconds
+    fresh_until = evaluated_at + key[2]
     return Cached(
         answer=fetched.answer,
         window_seconds=fetched.window_seconds,
         ages=fetched.ages,
         demand=fetched.demand,
         evaluated_at=evaluated_at,
-        ttl_seconds=ttl_seconds,
+        fresh_until=fresh_until,
+        kept_until=fresh_until + key[3],
         size_bytes=_size_bytes(fetched),
     )
 

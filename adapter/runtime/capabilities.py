@@ -22,7 +22,7 @@ _VERSION_SECONDS: Final = 300.0
 
 _ANSWERED: Final = "answered"
 # What is wrong with one query, or with one answer, says nothing of the server.
-_OF_ONE_QUERY: Final = frozenset({"query_timeout", "too_large"})
+_OF_ONE_QUERY: Final = frozenset({"query_timeout", "too_large", "too_long"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

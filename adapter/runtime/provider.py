@@ -69,6 +69,7 @@ class Provider:
     compat: Compat = Compat.FIXED
     query_timeout_seconds: float = 5.0
     max_query_bytes: int = 16_384
+    fetching: Fetching | None = None  # what providers of one backend share; else one is made of the above
     answered: Callable[[Metric], None] = _nobody  # told of each metric that a caller got an answer for
     _entries: MetricEntries = field(init=False)
     _subjects: Subjects = field(init=False)
@@ -80,7 +81,7 @@ class Provider:
         refusals = Refusals(self.compat)
         self._entries = MetricEntries(relist=self.relist, refusals=refusals)
         self._subjects = Subjects(objects=self.objects, refusals=refusals)
-        self._fetching = Fetching(
+        self._fetching = self.fetching or Fetching(
             backend=self.backend,
             cache=self.cache,
             clocks=self.clocks,

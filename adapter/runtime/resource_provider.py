@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +24,7 @@ from adapter.runtime.deciding import PolicyObserver
 from adapter.runtime.fetching import Fetching, QueryBackend, QueryObserver
 from adapter.runtime.garbage import made_aside
 from adapter.runtime.objects import Objects
+from adapter.runtime.parallel import each
 
 T = TypeVar("T")
 
@@ -56,10 +56,11 @@ class ResourceProvider:
     observer: ResourceObserver
     query_timeout_seconds: float = 5.0
     max_query_bytes: int = 16_384
+    fetching: Fetching | None = None  # what providers of one backend share; else one is made of the above
     _fetching: Fetching = field(init=False)
 
     def __post_init__(self) -> None:
-        self._fetching = Fetching(
+        self._fetching = self.fetching or Fetching(
             backend=self.backend,
             cache=self.cache,
             clocks=self.clocks,
@@ -88,7 +89,7 @@ class ResourceProvider:
             trail.note("objects", f"running pods: {len(pods)}, namespaces: {len(by_namespace)}", ok=bool(pods))
             await self._ask_together(rules, by_namespace)
             works = [partial(self._pods_of, rules, *one, trail=trail) for one in by_namespace]
-            found = await _each(works, _NAMESPACES_AT_ONCE)
+            found = await each(works, _NAMESPACES_AT_ONCE)
         uses = tuple(chain.from_iterable(found))
         self._report_age(uses)
         return uses
@@ -146,7 +147,9 @@ class ResourceProvider:
                     plans.append(plan_pods(rule, namespace=namespace, names=[one.name for one in pods]))
         with suppress(UpstreamError):
             await self._fetching.fetch_uses(
-                [plan for plan in plans if plan is not None], ttl_seconds=rules.cache_ttl_seconds
+                [plan for plan in plans if plan is not None],
+                ttl_seconds=rules.cache_ttl_seconds,
+                stale_if_error_seconds=rules.stale_if_error_seconds,
             )
 
     async def _pods_of(
@@ -163,12 +166,14 @@ class ResourceProvider:
         """Return cpu and memory, asked for at the same time, by resource and by object."""
         plans = {name: plan for name, rule in rules if rule is not None and (plan := plan_of(rule)) is not None}
         _tell_asked(trail, plans)
-        found = await _each([partial(self._measured_by, plan, rules) for plan in plans.values()], len(plans))
+        found = await each([partial(self._measured_by, plan, rules) for plan in plans.values()], len(plans))
         _tell_found(trail, plans, found)
         return dict(zip(plans, found, strict=True))
 
     async def _measured_by(self, plan: UsePlan, rules: ResourceRules) -> Mapping[str, Measured]:
-        answer = await self._fetching.fetch_use(plan, ttl_seconds=rules.cache_ttl_seconds)
+        answer = await self._fetching.fetch_use(
+            plan, ttl_seconds=rules.cache_ttl_seconds, stale_if_error_seconds=rules.stale_if_error_seconds
+        )
         measurement = await _decided(len(plan.names), partial(measured, plan, answer, cut=rules.cut))
         for note in measurement.notes:
             self.observer.policy_applied(rule=plan.rule.id, what=note.what)
@@ -199,25 +204,6 @@ def _tell_found(trail: Trail, plans: Mapping[str, UsePlan], found: Sequence[Mapp
 def _none_for(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"; none for {', '.join(names[:_NAMED])}{more}" if names else ""
-
-
-async def _each(works: Sequence[Callable[[], Awaitable[T]]], at_once: int) -> list[T]:
-    """Return what all works give, so many at a time; the first failure ends the others and is raised."""
-    room = asyncio.Semaphore(at_once)
-
-    async def admitted(work: Callable[[], Awaitable[T]]) -> T:
-        async with room:
-            return await work()
-
-    failure: BaseException
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(admitted(work)) for work in works]
-    except BaseExceptionGroup as failures:
-        failure = failures.exceptions[0]
-    else:
-        return [task.result() for task in tasks]
-    raise failure  # by itself: its cause is what went wrong, and the group says nothing more
 
 
 async def _decided(objects: int, decide: Callable[[], T]) -> T:

@@ -39,7 +39,11 @@ def read_rules(settings: Settings, *, kinds: Kinds, environment: dict[str, str])
     loaded = replace(read, files=(*read.files, *read.partial), partial=())
     choice = choose_backend(settings, loaded)
     terms = Terms(
-        kinds=kinds, compat=Compat(settings.compat), cache_ttl_seconds=settings.cache_ttl_seconds, backend=choice.name
+        kinds=kinds,
+        compat=Compat(settings.compat),
+        cache_ttl_seconds=settings.cache_ttl_seconds,
+        stale_if_error_seconds=settings.stale_if_error_seconds,
+        backend=choice.name,
     )
     compiled = compile_rules(loaded, terms)
     everything = Compiled(rulebook=compiled.rulebook, problems=(*compiled.problems, *choice.problems))

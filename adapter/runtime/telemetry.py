@@ -71,7 +71,7 @@ METRICS: Final[tuple[OwnMetric, ...]] = (
         ("backend", "path", "outcome"),
         "HTTP requests to a Prometheus; the outcome is ok, rejected (400, 422), unsupported, cancelled, error (a bug), "
         "timeout, connection, unauthorized, redirect, status, unavailable (503), query_timeout (503), "
-        "bad_answer, too_large.",
+        "bad_answer, too_large (the answer), too_long (the request: 413, 414, 431).",
     ),
     _histogram(
         "tidegauge_backend_request_duration_seconds",
@@ -177,6 +177,22 @@ METRICS: Final[tuple[OwnMetric, ...]] = (
         "tidegauge_sweep_answers_total",
         (),
         "Answers to requests that these queries gave, each of which would have been a query.",
+    ),
+    _counter(
+        "tidegauge_query_limit_changes_total",
+        ("backend", "kind", "change"),
+        "Changes of the limits that a Prometheus has shown, on the length of a query or on its data: lowered (by a "
+        "refusal), raised (to see whether more passes), lifted.",
+    ),
+    _gauge(
+        "tidegauge_query_limits",
+        ("backend", "kind"),
+        "Limits that a Prometheus has shown and that queries are held to: length (of all), data (of one rule's shape).",
+    ),
+    _counter(
+        "tidegauge_stale_answers_total",
+        ("rule",),
+        "Answers beyond their TTL that were told since their refresh had failed (staleIfError).",
     ),
     _counter(
         "tidegauge_rule_refusals_total",
@@ -499,6 +515,15 @@ class Telemetry:
         self._counters["tidegauge_sweeps_total"].labels(outcome).inc()
         self._counters["tidegauge_sweep_queries_total"].inc(queries)
         self._counters["tidegauge_sweep_answers_total"].inc(answers)
+
+    def limit_changed(self, *, backend: str, kind: str, change: str, limits: int) -> None:
+        """Note a change of what a Prometheus takes in a query, and how many limits of that kind there are now."""
+        self._counters["tidegauge_query_limit_changes_total"].labels(backend, kind, change).inc()
+        self._gauges["tidegauge_query_limits"].labels(backend, kind).set(limits)
+
+    def stale_told(self, *, rule: str, age_seconds: float) -> None:  # noqa: ARG002 - the values' freshness has it
+        """Note an answer that was told although its refresh failed."""
+        self._counters["tidegauge_stale_answers_total"].labels(rule).inc()
 
     def rule_refused(self, *, rule: str, reason: str) -> None:
         """Note a request that a rule could not serve."""

@@ -23,8 +23,10 @@ from adapter.runtime.clock import Clocks
 from adapter.runtime.cluster_objects import ClusterObjects
 from adapter.runtime.clusters import Clusters, open_clusters
 from adapter.runtime.demand import Demand
+from adapter.runtime.fetching import Fetching
 from adapter.runtime.health import Health
 from adapter.runtime.held import HeldValues
+from adapter.runtime.limits import Limits
 from adapter.runtime.object_file import FileObjects
 from adapter.runtime.objects import NoObjects, Objects
 from adapter.runtime.provider import Provider
@@ -144,6 +146,22 @@ async def open_runtime(
         clock=clocks.monotonic,
         observer=telemetry,
     )
+    fetching = Fetching(
+        backend=backend,
+        cache=cache,
+        clocks=clocks,
+        observer=telemetry,
+        timeout_seconds=rules.choice.options.timeout_seconds,
+        max_query_bytes=settings.max_query_bytes,
+        queries_of_a_rule=max(1, rules.choice.options.max_connections // 2),
+        evaluation_grid_seconds=settings.evaluation_grid_seconds,
+        limits=Limits(
+            backend=rules.choice.name,
+            clock=clocks.monotonic,
+            observer=telemetry,
+            max_bytes=settings.max_query_bytes,
+        ),
+    )
     demand = Demand(clock=clocks.monotonic)
     provider = Provider(
         relist=relist,
@@ -155,8 +173,7 @@ async def open_runtime(
         clocks=clocks,
         observer=telemetry,
         compat=Compat(settings.compat),
-        query_timeout_seconds=rules.choice.options.timeout_seconds,
-        max_query_bytes=settings.max_query_bytes,
+        fetching=fetching,
         answered=demand.note,
     )
     resources = ResourceProvider(
@@ -166,8 +183,7 @@ async def open_runtime(
         cache=cache,
         clocks=clocks,
         observer=telemetry,
-        query_timeout_seconds=rules.choice.options.timeout_seconds,
-        max_query_bytes=settings.max_query_bytes,
+        fetching=fetching,
     )
     reload = Reload(
         rules=rules,

@@ -88,6 +88,7 @@ TABLE: Mapping[type[errors.AdapterError], Row] = {
     errors.PrometheusUnavailable: _UNFETCHED,
     errors.QueryRejected: _UNFETCHED,
     errors.PartialAnswer: _UNFETCHED,
+    errors.QueryTooLarge: _internal(lambda error: f"unable to fetch metrics: {error}"),
     errors.UnusableResult: _internal(lambda error: f"unable to fetch metrics: {error}"),
     errors.UseUnknown: _internal(str),
     errors.UnexpectedResultType: Row(code=500, reason=""),

@@ -19,6 +19,7 @@ from adapter.rules.checks import (
     resource,
     selector,
     sharing,
+    staleness,
     template,
     values,
 )
@@ -44,6 +45,7 @@ RULE_CHECKS: Final[tuple[OfRule, ...]] = (
     policies.long_hold,
     policies.long_cache,
     policies.duplicates_of_external,
+    staleness.long_stale,
 )
 QUERY_CHECKS: Final[tuple[OfQuery, ...]] = (
     template.unknown_fields,
@@ -81,6 +83,7 @@ def _problems(rulebook: Rulebook, loaded: Loaded, kinds: Kinds) -> Iterator[Prob
         yield from check_all(subjects)
     of_use = partial(sharing.of_resource_rule, rulebook.resource_rules)
     for file in loaded.files:
+        yield from staleness.long_stale_of_all(file)
         yield from resource.labels_missing(file, kinds)
         for view in resource.views_of_resource_rules(file, kinds):
             yield from _of_query(view, of_use)

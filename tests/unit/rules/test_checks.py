@@ -270,6 +270,8 @@ FOUND = [
     # ---- policies
     ("hold/long", rule(HITS, PODS, RATE, "onEmpty: hold", "holdFor: 1h")),
     ("cache/long", rule(HITS, PODS, RATE, "cacheTTL: 1m")),
+    ("stale/long", rule(HITS, PODS, RATE, "staleIfError: 16s")),
+    ("stale/long", "defaults: {staleIfError: 1m}\n" + rule(HITS, PODS, RATE)),
     ("rule/no-effect", external("sum(depth{<<.LabelMatchers>>})", PODS, "onDuplicates: sum")),
 ]
 

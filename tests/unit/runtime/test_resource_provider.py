@@ -57,10 +57,10 @@ class NoReports(Reports):
 
 
 class Backend(FakeBackend):
-    """Refuses queries that namespaces share, but those that a test gives an answer to."""
+    """Refuses queries that are made for several namespaces, but those that a test gives an answer to."""
 
     async def query(self, promql: str, *, at_seconds: float, deadline_seconds: float) -> QueryAnswer:
-        if "namespace=~" in promql:
+        if "namespace=~" in promql or "namespace)" in promql:
             self.answers.setdefault(promql, QueryRejected("one of them is at fault", status=422, kind="execution"))
         return await super().query(promql, at_seconds=at_seconds, deadline_seconds=deadline_seconds)
 

@@ -50,6 +50,8 @@ def reporting() -> Telemetry:
     telemetry.rules_found([RuleReport(rule="load", series_names=3, metrics=2, good_at_seconds=1_700_000_000.0)])
     telemetry.rule_queried(rule="load", outcome="empty")
     telemetry.swept(outcome="ok", queries=2, answers=50)
+    telemetry.limit_changed(backend="default", kind="data", change="lowered", limits=3)
+    telemetry.stale_told(rule="load", age_seconds=12.0)
     telemetry.rule_refused(rule="load", reason="namespace")
     telemetry.policy_applied(rule="rules[0]", what="duplicates")
     telemetry.objects_read(ok=True, objects=9)
@@ -109,6 +111,9 @@ SAMPLES = [
     ("tidegauge_sweeps_total{outcome=ok}", 1),
     ("tidegauge_sweep_queries_total{}", 2),
     ("tidegauge_sweep_answers_total{}", 50),
+    ("tidegauge_query_limit_changes_total{backend=default,change=lowered,kind=data}", 1),
+    ("tidegauge_query_limits{backend=default,kind=data}", 3),
+    ("tidegauge_stale_answers_total{rule=load}", 1),
     ("tidegauge_rule_refusals_total{reason=namespace,rule=load}", 1),
     ("tidegauge_config_last_reload_successful{}", 0),
     ("tidegauge_config_last_reload_success_timestamp_seconds{}", 1234.5),

@@ -28,4 +28,5 @@ async def test_queries_take_the_time_limit_of_the_backend_in_force(
     settings = parse_flags(["--config", str(rules), flag], {}).settings
 
     async with open_runtime(settings, environment={}, relisting=False) as runtime:
-        assert runtime.provider.query_timeout_seconds == seconds
+        assert runtime.provider.fetching is not None
+        assert runtime.provider.fetching.timeout_seconds == seconds

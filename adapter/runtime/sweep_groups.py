@@ -1,0 +1,82 @@
+"""What callers asked for lately, by the shape of their queries: what the next sweep of a shape has to bring."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from cachetools import LRUCache
+
+from adapter.rules.fusion import Member, Shape
+from adapter.rules.query import Plan
+from adapter.rules.resource_plan import UsePlan
+from adapter.rules.sample_age import AgeQuestions
+from adapter.runtime.cache import Fetched, Key
+
+# Two periods of the HorizontalPodAutoscaler (15 s, unless kube-controller-manager is told otherwise) and some lateness.
+_DEMAND_SECONDS: Final = 35.0
+# What was refused for what may be one request's fault is not shared for so long.
+ALONE_SECONDS: Final = 300.0
+# A shared query that timed out may only have met a slow moment.
+ALONE_AFTER_TIMEOUT_SECONDS: Final = 60.0
+# For so long names are written into the query, where one without them failed or brought too much.
+NAMED_SECONDS: Final = 600.0
+_MEMBERS: Final = 10_000  # of one shape
+# What is taken apart at a time takes some milliseconds, in which nobody else is served; more members come in several
+# queries.
+_MEMBERS_OF_A_QUERY: Final = 1_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Demand:
+    """What callers ask for, when they did last, and until when it is not shared, on the monotonic clock."""
+
+    member: Member
+    plan: Plan | UsePlan
+    key: Key
+    asked_at: float
+    alone_until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The shapes of a plan's query and of the questions of its age, which are asked at the same time."""
+
+    values: Shape
+    ages: tuple[Shape, ...] = ()
+    questions: AgeQuestions | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Group:
+    """What is asked for in one shape, and the sweep that is under way, with those whom it answers."""
+
+    parts: Parts
+    demands: LRUCache[Member, Demand] = field(default_factory=lambda: LRUCache(maxsize=_MEMBERS))
+    task: asyncio.Task[Mapping[Member, Fetched]] | None = None
+    included: frozenset[Member] = frozenset()
+    alone_until: float = 0.0
+    named_until: float = 0.0
+
+    def due(self, own: Demand, now: float) -> list[Demand]:
+        """Return what was asked for lately and may be shared, this member's first, and forget the rest."""
+        horizon = now - max(_DEMAND_SECONDS, 2 * own.key[2])
+        for member in [one.member for one in self.demands.values() if one.asked_at < horizon]:
+            del self.demands[member]
+        return [own, *(one for one in self.demands.values() if one is not own and now >= one.alone_until)]
+
+    def ended(self, task: asyncio.Task[Mapping[Member, Fetched]]) -> None:
+        """Forget a sweep that has ended."""
+        self.task, self.included = None, frozenset()
+        if not task.cancelled():
+            task.exception()  # read, so that a failure whose callers have all left is not reported as forgotten
+
+
+def in_turn(due: Sequence[Demand]) -> list[Sequence[Demand]]:
+    """Return demands as they are asked together: each namespace's in one place, so that it is asked for once."""
+    if len(due) <= _MEMBERS_OF_A_QUERY:
+        return [due]
+    ordered = sorted(due, key=lambda one: (one.member.namespace, one.member.names))
+    return [ordered[at : at + _MEMBERS_OF_A_QUERY] for at in range(0, len(ordered), _MEMBERS_OF_A_QUERY)]
