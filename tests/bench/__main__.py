@@ -47,6 +47,7 @@ _FULL = {
     "hpas": (100, 1_000, 10_000),
     "pods": (10, 100, 1_000, 10_000),
     "faults": (1_000,),
+    "stale": (0,),
     "through": (1_000,),
 }
 _SIZES = {
@@ -54,9 +55,10 @@ _SIZES = {
     "hpas": "how many HPAs, of `storm`",
     "pods": "how many pods, of `lists`",
     "faults": "how many HPAs, of `faults`",
+    "stale": "seconds of `--stale-if-error`, of `faults`",
     "through": "how many HPAs, of `through`",
 }
-_QUICK = {"series": (5_000,), "hpas": (100,), "pods": (300,), "faults": (60,), "through": (50,)}
+_QUICK = {"series": (5_000,), "hpas": (100,), "pods": (300,), "faults": (60,), "stale": (0,), "through": (50,)}
 
 
 def main(argv: Sequence[str]) -> int:

@@ -23,7 +23,7 @@ from bench.connection import Target
 from bench.faults_client import Turned
 from bench.faults_judge import COLUMNS, Judged, Rules, Span, judged
 from bench.faults_prometheus import Backend
-from bench.faults_script import FAULTS, NAMES_SECONDS, NO_PLANE, Fault, Plane, Stage
+from bench.faults_script import FAULTS, NO_PLANE, Fault, Plane, Stage
 from bench.faults_watch import Look, Watch
 from bench.scene import Bench, Cluster, Server, running_adapter
 from bench.storm_run import UNDER_WAY, wait_for_first
@@ -72,6 +72,7 @@ class _Scene:
     """All that runs."""
 
     bench: Bench
+    home: Path
     pace: _Pace
     hpas: int
     stage: Stage
@@ -98,14 +99,17 @@ def fault_tables(bench: Bench) -> list[Table]:
     Raises:
         WrongFigureError: the client failed; broken promises become faults of the bench.
     """
-    pace = _QUICK if bench.quick else _FULL
-    rules = Rules(oldest=pace.ttl, slowest=_REQUEST_SECONDS + _GRACE_SECONDS, recovery=pace.recovery)
-    with _scene(bench, pace) as scene:
+    return [_table(bench, _QUICK if bench.quick else _FULL, stale) for stale in bench.sizes["stale"]]
+
+
+def _table(bench: Bench, pace: _Pace, stale: int) -> Table:
+    rules = Rules(oldest=pace.ttl + stale, slowest=_REQUEST_SECONDS + _GRACE_SECONDS, recovery=pace.recovery)
+    with _scene(bench, pace, stale) as scene:
         faults = [one for one in FAULTS if not bench.quick or one.quick_seconds]
-        runs = [_run(scene, scene.target, faults, spared=0.0)]
+        spared = max(0.0, stale - _GRACE_SECONDS)
+        runs = [_run(scene, scene.target, faults, spared=spared)]
         if not bench.quick:
-            master = replace(scene.target, headers={**scene.target.headers, "X-Remote-Group": "system:masters"})
-            runs.append(_run(scene, master, [NO_PLANE], spared=NAMES_SECONDS))
+            runs.append(_run(scene, _master(scene.target), [NO_PLANE], spared=spared))
         rows, notes = {}, []
         for run in runs:
             for name, one in _judged(run, rules).items():
@@ -117,15 +121,22 @@ def fault_tables(bench: Bench) -> list[Table]:
         notes.append(_of_adapter(runs[0], scene.adapter))
         title = (
             f"Faults: {scene.hpas:,} HPAs over {world.RULES} rules and {world.NAMESPACES} namespaces, a turn each"
-            f" {pace.period:g} s; {pace.quiet:g} s of quiet after each fault; answers kept {pace.ttl:g} s"
+            f" {pace.period:g} s; {pace.quiet:g} s of quiet after each fault; answers kept {pace.ttl:g} s,"
+            f" and told for {stale} s more while refreshes fail"
         )
-    return [Table(key="faults", title=title, head="Prometheus", columns=COLUMNS, rows=rows, notes=notes)]
+    key = f"faults-{stale}" if stale else "faults"
+    return Table(key=key, title=title, head="Prometheus", columns=COLUMNS, rows=rows, notes=notes)
+
+
+def _master(target: Target) -> Target:
+    """Return a caller of whom kube-apiserver is not asked."""
+    return replace(target, headers={**target.headers, "X-Remote-Group": "system:masters"})
 
 
 @contextlib.contextmanager
-def _scene(bench: Bench, pace: _Pace) -> Iterator[_Scene]:
+def _scene(bench: Bench, pace: _Pace, stale: int) -> Iterator[_Scene]:
     hpas = bench.sizes["faults"][0]
-    home, metrics_port = bench.home / "faults", free_port()
+    home, metrics_port = bench.home / f"faults-{stale}", free_port()
     home.mkdir()
     backend = Backend(bench=bench, home=home / "prometheus", hpas=hpas)
     cluster = Cluster(home / "cluster", hpas=hpas)
@@ -136,15 +147,20 @@ def _scene(bench: Bench, pace: _Pace) -> Iterator[_Scene]:
         f"--cache-ttl={pace.ttl:g}s",
         f"--metrics-bind-address=127.0.0.1:{metrics_port}",
     ]
+    if stale:
+        flags.append(f"--stale-if-error={stale}s")
     with (
         backend.running(),
         plane.running(),
-        running_adapter(bench, "faults", rules=world.rules(), prometheus_url=backend.url, flags=flags) as adapter,
+        running_adapter(
+            bench, f"faults-{stale}", rules=world.rules(), prometheus_url=backend.url, flags=flags
+        ) as adapter,
     ):
         target = cluster.caller(adapter.url)
         wait_for_first(adapter, target)
         yield _Scene(
             bench=bench,
+            home=home,
             pace=pace,
             hpas=hpas,
             stage=Stage(backend=backend, plane=plane),
@@ -157,7 +173,9 @@ def _scene(bench: Bench, pace: _Pace) -> Iterator[_Scene]:
 def _run(scene: _Scene, target: Target, faults: Sequence[Fault], *, spared: float) -> _Run:
     """Let the HPAs take their turns while all faults are struck, one after another."""
     pace, spans, problems = scene.pace, [], []
-    watch = Watch(adapter=scene.adapter, target=target, metrics_port=scene.metrics_port, every_seconds=pace.look)
+    watch = Watch(
+        adapter=scene.adapter, target=_master(target), metrics_port=scene.metrics_port, every_seconds=pace.look
+    )
     before = watch.look()
     backend = scene.stage.backend
     with _client(scene, target) as written, watch:
@@ -199,7 +217,7 @@ def _struck(scene: _Scene, fault: Fault, spared: float) -> Span:
         end=time.time(),
         may_fail=fault.may_fail,
         absent=fault.absent,
-        spared=spared,
+        spared=spared if fault.spared is None else fault.spared,
         calls=backend.asked - calls,
     )
 
@@ -211,7 +229,7 @@ def _client(scene: _Scene, target: Target) -> Iterator[Path]:
     Raises:
         WrongFigureError: the client failed.
     """
-    home = scene.bench.home / "faults"
+    home = scene.home
     number = next(one for one in itertools.count() if not (home / f"turns-{one}").exists())
     out, end = home / f"turns-{number}", home / f"end-{number}"
     out.touch()

@@ -66,9 +66,9 @@ class Span:
     calls: int = 0
     calls_after: int = 0
 
-    def excuses(self, one: Turned, rules: Rules) -> bool:
-        """Say whether a failure may be of this fault: it met it, or what was left of it."""
-        return one.begun < self.end + rules.recovery and one.ended > self.begin + self.spared
+    def meets(self, one: Turned, rules: Rules, *, after: float = 0.0) -> bool:
+        """Say whether a turn met this fault, so many seconds after its begin or later, or what was left of it."""
+        return one.begun < self.end + rules.recovery and one.ended > self.begin + after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,16 +123,16 @@ def _wrong(span: Span, turns: Sequence[Turned], rules: Rules) -> Iterator[str]:
 
 def _fault_of(one: Turned, span: Span, rules: Rules) -> str:
     """Say what is wrong with a turn, empty for nothing."""
-    excused = span.excuses(one, rules)
     if one.seconds > rules.slowest:
         return f"took {one.seconds:.1f} s"
     if one.status != _OK:
         is_5xx = _FIRST_SERVER_ERROR <= one.status < _AFTER_SERVER_ERRORS
-        allowed = (is_5xx and span.may_fail) or (one.status == _NOT_FOUND and span.absent)
-        return "" if allowed and excused else f"{one.status} {one.said}"
+        failed = is_5xx and span.may_fail and span.meets(one, rules, after=span.spared)
+        absent = one.status == _NOT_FOUND and span.absent and span.meets(one, rules)
+        return "" if failed or absent else f"{one.status} {one.said}"
     if one.wrong:
         return one.wrong
-    if one.missing and not (span.absent and excused):
+    if one.missing and not (span.absent and span.meets(one, rules)):
         return f"{one.missing} pods are missing"
     age = one.ended - one.oldest
     if one.oldest and not -1 <= age <= rules.oldest + one.seconds + _ROUNDED_SECONDS:

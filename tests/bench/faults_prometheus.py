@@ -29,6 +29,7 @@ _CONTROL_SECONDS: Final = 10.0
 _AHEAD_SECONDS: Final = 420.0
 _BEHIND_SECONDS: Final = 195.0  # a rate looks back two minutes
 _OTHERS: Final = 2000  # series of others, that nobody asks for
+_OTHERS_PAUSE_SECONDS: Final = 0.5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,7 +127,7 @@ class Backend:
         self._written_until = until
 
     def write_others(self, seconds: float) -> None:
-        """Write series that nobody asks for, without a pause, for so long."""
+        """Write new series that nobody asks for, again and again for so long."""
         end = time.monotonic() + seconds
         for number in range(1_000_000):
             if time.monotonic() >= end:
@@ -137,6 +138,7 @@ class Backend:
                 WrittenSeries(labels={**labels, "number": str(one)}, samples=[(at, 1.0)]) for one in range(_OTHERS)
             )
             remote_write(self._server, others)
+            time.sleep(_OTHERS_PAUSE_SECONDS)
 
     def _series(self, after: float, until: float) -> Iterator[WrittenSeries]:
         """Yield the part of the world's samples that lies between two times; a counter goes on as it began."""

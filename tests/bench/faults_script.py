@@ -67,6 +67,7 @@ class Fault:
         may_fail: whether requests may fail meanwhile.
         absent: whether series are truly not there for a while.
         opens: whether the breaker must have opened by its end.
+        spared: for so many seconds requests are answered nevertheless; None: for as long as old answers may be told.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Fault:
     may_fail: bool = True
     absent: bool = False
     opens: bool = False
+    spared: float | None = None
 
 
 def _killed(stage: Stage, seconds: float) -> None:
@@ -140,8 +142,7 @@ FAULTS: Final = (
     Fault(name="half the series, and a warning", strike=_front("warned"), seconds=15),
     Fault(name="started without its data", strike=_emptied, seconds=20, quick_seconds=2, absent=True),
     Fault(name="takes in series all the while", strike=_busy, seconds=15, may_fail=False),
-    Fault(name="kube-apiserver killed", strike=_no_plane, seconds=20),
+    Fault(name="kube-apiserver killed", strike=_no_plane, seconds=20, spared=0),
 )
 # For a caller of whom kube-apiserver is not asked: the names of pods count for another minute.
-NO_PLANE: Final = Fault(name="kube-apiserver killed, caller in system:masters", strike=_no_plane, seconds=90)
-NAMES_SECONDS: Final = 60.0
+NO_PLANE: Final = Fault(name="kube-apiserver killed, caller in system:masters", strike=_no_plane, seconds=90, spared=60)
