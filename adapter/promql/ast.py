@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from math import ceil
+from math import ceil, isinf
 from typing import Any
 
 import promql_parser
@@ -27,6 +27,10 @@ _BRACES = re.compile(r"\{[^{}]*\}")
 _STRUCTURE = re.compile(r"[(\[+\-*/%^<>=!]|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
 # \xC3 and \303 stand for bytes in PromQL; the library takes them for characters.
 _BYTE_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\(?:x[89a-fA-F]|[23][0-7]{2})")
+
+# A number outside of quotes, braces, brackets and offsets, and what clings to it: a unit makes it a duration.
+_BESIDE_NUMBERS = re.compile(r"\{[^{}]*\}|\[[^\[\]]*\]|\boffset\s*[-+]?\s*\w+", re.IGNORECASE)
+_NUMBER = re.compile(r"(?<![\w.:])(0[xX][0-9a-fA-F]+|[0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]+)?)(\w*)")
 
 _OPERATORS = {
     "MatchOp.Equal": MatchOp.EQUAL,
@@ -109,6 +113,20 @@ def parse_error(text: str) -> str | None:
     """Return why our parser cannot read a query; None if it can."""
     query = _read(text)
     return query if isinstance(query, str) else None
+
+
+def doubtful_number(text: str) -> str:
+    """Return what of a query our parser takes for a number, and not every server does; empty if there is no such thing.
+
+    Durations are numbers since Prometheus 3 only, and a number that is too large is infinite for our parser alone.
+    """
+    plain = _BESIDE_NUMBERS.sub("", _TEXTS.sub("", text))
+    doubtful = (found[0] for found in _NUMBER.finditer(plain) if found[2] or _is_too_large(found[1]))
+    return next(doubtful, "")
+
+
+def _is_too_large(number: str) -> bool:
+    return number[:2].lower() != "0x" and isinf(float(number))
 
 
 def range_seconds_of(query_text: str) -> int | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from adapter.promql.ast import parse_error, parse_query
+from adapter.promql.ast import doubtful_number, parse_error, parse_query
 from adapter.promql.expressions import Selected, expression_of
 from adapter.promql.matchers import LabelMatcher, MatchOp
 from adapter.promql.printing import text_of
@@ -71,6 +71,9 @@ def shape_of(skeleton: Skeleton) -> Shape | NotFusable:
     if query is None:
         reason = "the query is too long" if too_long else f"our parser cannot read the query: {parse_error(text)}"
         return NotFusable(reason=reason)
+    if doubtful := doubtful_number(text):
+        hint = "write durations in seconds" if doubtful[-1].isalpha() else ""
+        return NotFusable(reason=f"not every server takes {doubtful} for a number", hint=hint, about=doubtful)
     cutter = _Cutter(own=own)
     proof = Proof(namespace_label=skeleton.namespace_label, label=skeleton.label, cut=cutter.cut)
     try:

@@ -10,6 +10,7 @@ from adapter.promql.ast import (
     Query,
     Selection,
     SeriesSelector,
+    doubtful_number,
     parse_error,
     parse_query,
     parse_series_selector,
@@ -246,3 +247,24 @@ def test_deep_queries_fit_into_small_stacks(query: str) -> None:
     thread.join()
 
     assert [query.text for query in read if query is not None] == [query]
+
+
+@pytest.mark.parametrize(
+    ("query", "doubtful"),
+    [
+        ("x * 5m", "5m"),
+        ("clamp(x, 0, 1h30m)", "1h30m"),
+        ("x > 1e400", "1e400"),
+        ("x > 1.5e999", "1.5e999"),
+        ("x * 5m # of 6m", "5m"),
+        ("x * 1e3 + 0x1F - .5 * 08 % 3.", ""),
+        ("rate(x[5m] offset 5m)", ""),
+        ("max_over_time(x[1d:5m] OFFSET -1h)", ""),
+        ("job:rate:5m + job_5m{le='5m', x=\"1e400\"} # 5m", ""),
+        ("sum by (a5) (x) / 300", ""),
+    ],
+)
+def test_numbers_that_not_every_server_takes(query: str, doubtful: str) -> None:
+    """A duration, or what no float can hold, is a number for our parser and an error for many a server."""
+    assert parse_query(query) is not None
+    assert doubtful_number(query) == doubtful
