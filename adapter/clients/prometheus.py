@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from math import ceil
 from typing import Final, TypeVar
 
 import httpx
@@ -192,8 +193,8 @@ def _seconds(seconds: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Return a Prometheus duration; it takes no fraction in front of a unit."""
-    return f"{max(1, int(seconds * 1000))}ms"
+    """Return a Prometheus duration in whole seconds: the same for all who have about as long, as the query may be."""
+    return f"{max(1, ceil(seconds))}s"
 
 
 async def _decoded(body: bytes, decode: Callable[[], T]) -> T:

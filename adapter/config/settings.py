@@ -133,8 +133,10 @@ def parse_flags(argv: Sequence[str], environment: Mapping[str, str]) -> Parsed:
     if fatal := [slip for slip in slips if slip.fatal]:
         raise ConfigError(tuple(map(_problem, fatal)))
     cache_ttl_given = any(flag.name == "cache-ttl" for flag, _ in line.given)
-    warnings = [*(f"{slip.message}; {slip.hint}" for slip in slips), *_oddities(line, settings)]
-    return Parsed(settings=_settled(settings, cache_ttl_given=cache_ttl_given), warnings=tuple(warnings))
+    settled = _settled(settings, cache_ttl_given=cache_ttl_given)
+    oddities = _oddities(line, settings, cache_ttl_seconds=settled.cache_ttl_seconds)
+    warnings = [*(f"{slip.message}; {slip.hint}" for slip in slips), *oddities]
+    return Parsed(settings=settled, warnings=tuple(warnings))
 
 
 def _values(line: CommandLine) -> tuple[dict[str, Any], list[Slip]]:
@@ -239,7 +241,7 @@ def _contradictions(settings: Settings, environment: Mapping[str, str]) -> Itera
     return (Slip(code=code, message=message) for is_so, code, message in cases if is_so)
 
 
-def _oddities(line: CommandLine, settings: Settings) -> Iterator[str]:
+def _oddities(line: CommandLine, settings: Settings, *, cache_ttl_seconds: float) -> Iterator[str]:
     for flag in dict.fromkeys(flag for flag, _ in line.given if flag.idle):
         yield f"--{flag.name} has no effect: {flag.idle}"
     if settings.request_timeout_seconds > _MAX_REQUEST_SECONDS:
@@ -248,7 +250,7 @@ def _oddities(line: CommandLine, settings: Settings) -> Iterator[str]:
         yield "--prometheus-timeout is not below --request-timeout, so a slow query uses up its whole request"
     if settings.stale_if_error_seconds > _HPA_PERIOD_SECONDS:
         yield "--stale-if-error is above 15s, the autoscaler's period, so it may decide on one past value several times"
-    if 0 < settings.cache_ttl_seconds <= settings.evaluation_grid_seconds:
+    if settings.evaluation_grid_seconds and cache_ttl_seconds <= settings.evaluation_grid_seconds:
         yield "--evaluation-grid is not below --cache-ttl, so it counts only for rules with a longer cacheTTL"
 
 

@@ -49,7 +49,7 @@ class Brought:
 
     Attributes:
         found: the answers by member; who is not in it has to ask alone.
-        at_fault: members whose own query fails, and why.
+        at_fault: members whose own query was seen to fail, and why.
         reason: why somebody has to ask alone; empty if nobody has.
         parted: whether nothing of this shape should be shared for a while.
         names_help: whether names should be written into the query for a while.
@@ -84,7 +84,9 @@ async def brought(parts: Parts, due: Sequence[Demand], asking: Asking, *, widene
         return Brought(reason=unsplit, parted=not widened, names_help=widened, queries=queries)
     values, *ages = [one for one in splits if not isinstance(one, Unsplit)]
     wasteful = widened and values.samples > _WASTE_AT_MOST * max(1, values.taken)
-    at_fault = _members_of(failures, members)
+    failed = _members_of(failures, members)
+    # A query without names may fail for objects that nobody asked for.
+    named = [failure for failure in failures if not failure.query.widened]
     uneven = any(one.is_uneven for one in questions)
     model = answers[0] if answers else None
     return Brought(
@@ -97,9 +99,9 @@ async def brought(parts: Parts, due: Sequence[Demand], asking: Asking, *, widene
                 lag_seconds=asking.moment.lag_seconds,
             )
             for one in due
-            if model is not None and one.member not in at_fault
+            if model is not None and one.member not in failed
         },
-        at_fault=at_fault,
+        at_fault=_members_of(named, members),
         reason=str(failures[0].error) if failures else ("only together are they refused" if uneven else ""),
         parted=uneven or any(one.gave_up for one in questions),
         names_help=wasteful or any(one.names_help for one in questions),

@@ -152,7 +152,7 @@ class Sweep:
             except UpstreamError as error:
                 if limit_of(error) is None:
                     raise
-                if parts is None:
+                if parts is None or not parts.values.label or len(plan.names) == 1:  # there is nothing to divide
                     raise QueryTooLarge(rule=plan.rule.id) from error
         demand = Demand(member=member_of(plan), plan=plan, key=key, asked_at=0.0)
         found = await brought(parts, [demand], asking, widened=False)
@@ -224,9 +224,7 @@ class Sweep:
     def _learn(self, group: Group, due: Sequence[Demand], several: Sequence[Brought]) -> None:
         """Remember what not to share for a while, and whether to write names into the query."""
         now = self.clocks.monotonic()
-        # With names in the query the next sweep may pass for all, or tell better whose fault it is.
-        decided = [one for one in several if not (one.parted or one.names_help)]
-        at_fault = {member for one in decided for member in one.at_fault}
+        at_fault = {member for one in several if not one.parted for member in one.at_fault}
         for demand in due:
             if demand.member in at_fault:
                 demand.alone_until = now + ALONE_SECONDS

@@ -57,7 +57,7 @@ async def test_a_query_says_when_and_how_long() -> None:
     await prometheus.client().query("up > 0", at_seconds=NOON, timeout_seconds=4.75)
 
     sent = dict(prometheus.requests[0].url.params)
-    assert sent == {"query": "up > 0", "time": "1700000000.123", "timeout": "4750ms"}
+    assert sent == {"query": "up > 0", "time": "1700000000.123", "timeout": "5s"}
 
 
 async def test_post_sends_a_form() -> None:

@@ -200,7 +200,7 @@ async def test_each_request_can_be_logged(caplog: pytest.LogCaptureFixture) -> N
         await prometheus.client(**SECRETS, verb="POST").query("x" * 9999, at_seconds=5)
 
     first, second = (record.getMessage() for record in caplog.records)
-    assert first == "GET /api/v1/query?query=up+%3E+0&time=5.000&timeout=2000ms 200 ok in 0 milliseconds"
+    assert first == "GET /api/v1/query?query=up+%3E+0&time=5.000&timeout=2s 200 ok in 0 milliseconds"
     assert second.startswith("POST /api/v1/query?query=xxx")
     assert second.endswith("xxx... 422 rejected in 0 milliseconds")
     assert len(second) < 1100

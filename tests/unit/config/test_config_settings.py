@@ -71,6 +71,9 @@ def test_defaults() -> None:
         ("--cache-ttl=0", "cache_ttl_seconds", 0.0),
         ("--compat=strict", "cache_ttl_seconds", 0.0),
         ("--compat=strict --cache-ttl=5s", "cache_ttl_seconds", 5.0),
+        ("--cache-ttl=10s", "stale_if_error_seconds", 0.0),
+        ("--stale-if-error=5m", "stale_if_error_seconds", 300.0),
+        ("--evaluation-grid=2.5s", "evaluation_grid_seconds", 2.5),
         ("--max-cache-bytes=1Gi", "max_cache_bytes", 2**30),
         ("--max-cache-bytes=1000", "max_cache_bytes", 1000),
         ("--request-timeout=30s", "request_timeout_seconds", 30.0),
@@ -125,6 +128,10 @@ def test_a_flag_is_read_as_pflag_reads_it(line: str, attribute: str, value: obje
         ("-c a --bind-address=host", ['invalid argument "host" for "--bind-address" flag: failed to parse IP: "host"']),
         ("-c a --compat=loose", ['invalid argument "loose" for "--compat" flag: must be strict or fixed']),
         ("-c a --cache-ttl=-1s", ['invalid argument "-1s" for "--cache-ttl" flag: must not be negative']),
+        (
+            "-c a --stale-if-error=301s",
+            ["--stale-if-error must not be above 5m: nobody may scale on what was long ago"],
+        ),
         ("-c a --prometheus-timeout=0", ['invalid argument "0" for "--prometheus-timeout" flag: must be more than 0']),
         ("-c a --secure-port=0", ["--secure-port 0 must be between 1 and 65535, inclusive"]),
         (
@@ -208,6 +215,21 @@ def test_an_unknown_flag_gets_the_nearest(line: str, hint: str) -> None:
             ),
         ),
         ("--request-timeout=2m", ("--request-timeout is capped at 1m",)),
+        ("--stale-if-error=15s --evaluation-grid=9s", ()),
+        (
+            "--stale-if-error=16s",
+            (
+                "--stale-if-error is above 15s, the autoscaler's period, so it may decide on one past value several times",
+            ),
+        ),
+        (
+            "--evaluation-grid=10s",
+            ("--evaluation-grid is not below --cache-ttl, so it counts only for rules with a longer cacheTTL",),
+        ),
+        (
+            "--evaluation-grid=5s --compat=strict",
+            ("--evaluation-grid is not below --cache-ttl, so it counts only for rules with a longer cacheTTL",),
+        ),
         (
             "--prometheus-timeout=10s",
             ("--prometheus-timeout is not below --request-timeout, so a slow query uses up its whole request",),

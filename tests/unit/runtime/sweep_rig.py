@@ -11,7 +11,7 @@ from pathlib import Path
 from relist_rig import HandClock
 
 from adapter.config.load import load_rules
-from adapter.errors import UpstreamError
+from adapter.errors import QueryRejected, UpstreamError
 from adapter.kube.resources import kubernetes_kinds, parse_group_resource
 from adapter.kube.selectors import parse_selector
 from adapter.promql.ast import parse_query
@@ -42,6 +42,7 @@ class Prometheus:
     Attributes:
         asked: every query, in order, and the times at which they were evaluated.
         fails: gives the error of a query, or None.
+        most_series: how many series it reads for one query, as `--query.max-samples` bounds them.
     """
 
     def __init__(self) -> None:
@@ -51,8 +52,10 @@ class Prometheus:
         self.under_way = 0
         self.most_under_way = 0
         self.fails: Callable[[str], UpstreamError | None] = lambda _promql: None
+        self.most_series = 1_000_000
         self.gate = asyncio.Event()
         self.gate.set()
+        self.stops: Callable[[str], bool] = lambda _promql: True  # which queries the gate is for
         self.waits = asyncio.Event()  # set once a query waits at the gate
 
     async def query(self, promql: str, *, at_seconds: float, deadline_seconds: float) -> QueryAnswer:
@@ -60,10 +63,10 @@ class Prometheus:
         self.at.append(at_seconds)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
-        if not self.gate.is_set():
-            self.waits.set()
         try:
-            await self.gate.wait()
+            if self.stops(promql) and not self.gate.is_set():
+                self.waits.set()
+                await self.gate.wait()
         finally:
             self.under_way -= 1
         if error := self.fails(promql):
@@ -75,12 +78,17 @@ class Prometheus:
         labels = [one.strip() for one in by[1].split(",")]
         [selection] = query.selectors
         assert selection.selector is not None
+        read = 0
         found: dict[tuple[tuple[str, str], ...], float] = defaultdict(float)
         for (namespace, pod), value in self.series.items():
             series = {"namespace": namespace, "pod": pod}
             if all(_takes(one.op, one.value, series.get(one.name, "")) for one in selection.selector.matchers):
+                read += 1
                 kept = tuple((label, series[label]) for label in labels)
                 found[kept] += at_seconds - value if "timestamp" in promql else value
+        if read > self.most_series:
+            text = "query processing would load too many samples into memory in query execution"
+            raise QueryRejected(text, status=422, kind="execution")
         samples = tuple(
             Sample(labels=dict(key), value=value, timestamp_seconds=at_seconds) for key, value in found.items()
         )

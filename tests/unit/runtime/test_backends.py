@@ -109,12 +109,12 @@ def refuse(request: httpx.Request) -> httpx.Response:
 
 
 async def test_a_query_gets_the_time_that_is_left() -> None:
-    """The timeout that Prometheus is told is what the caller's deadline leaves."""
+    """The timeout that Prometheus is told is what the caller's deadline leaves, in whole seconds."""
     bench = Bench(lambda _: answer(VECTOR))
 
     await bench.ask(bench.backend(), seconds=2.5)
 
-    assert bench.prometheus.requests[0].url.params["timeout"] == "2500ms"
+    assert bench.prometheus.requests[0].url.params["timeout"] == "3s"
 
 
 async def test_a_deadline_that_has_passed_asks_nothing() -> None:
