@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 from adapter.errors import PrometheusUnavailable
 
@@ -23,15 +23,24 @@ class BreakerSettings:
 
     # The HPA controller has five workers by default: when all of them were held up once, the sixth is not.
     failures: int = 5
-    # Calls stop only when a question that costs nothing has no answer either: else it is the queries that are slow. A
-    # healthy server needs a millisecond for it, a busy one some hundred.
-    probe_seconds: float = 2.0
+    # Calls stop only when a question that costs nothing has no answer either: else it is the queries that are slow. It
+    # has as long as a query, since a server that answers everything just in time is one to be asked.
+    probe_seconds: float = 5.0
     first_pause_seconds: float = 0.5
-    # With the probe itself, a server that is back is noticed within five seconds, a third of the HPA's period.
+    # With the probe itself, a server that is back is noticed within half of the HPA's period.
     longest_pause_seconds: float = 2.0
     jitter: float = 0.2  # replicas must not probe in step: each pause is up to a fifth shorter or longer
     # A call that had less time than this says nothing about the server when it times out.
     fair_seconds: float = 1.0
+
+    @classmethod
+    def of(cls, timeout_seconds: float) -> Self:
+        """Return the settings for a server whose queries have so long."""
+        usual = cls()
+        return cls(
+            probe_seconds=min(usual.probe_seconds, timeout_seconds),
+            fair_seconds=min(usual.fair_seconds, timeout_seconds / 2),
+        )
 
 
 @dataclass(slots=True, kw_only=True)

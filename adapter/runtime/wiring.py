@@ -18,6 +18,7 @@ from adapter.kube.resources import Kinds, kubernetes_kinds
 from adapter.rules.rule import Compat
 from adapter.runtime.ahead import begin_watches
 from adapter.runtime.backends import Backend
+from adapter.runtime.breaker import BreakerSettings
 from adapter.runtime.cache import QueryCache
 from adapter.runtime.clock import Clocks
 from adapter.runtime.cluster_objects import ClusterObjects
@@ -125,6 +126,7 @@ async def open_runtime(
         observer=telemetry,
         clocks=clocks,
         partial_response_allowed=rules.choice.partial_response_allowed,
+        breaker=BreakerSettings.of(rules.choice.options.timeout_seconds),
     )
     relist = Relist(
         rulebook=rules.compiled.rulebook,

@@ -203,10 +203,18 @@ async def test_pauses_differ_between_replicas(bench: Bench, chance: float, pause
 
 
 def test_a_server_that_is_back_is_noticed_soon() -> None:
-    """A probe that hangs when the server comes back, the longest pause and its jitter take less than five seconds."""
+    """A probe that hangs when the server comes back, the longest pause and its jitter take less than half a period of an HPA."""
     usual = BreakerSettings()
 
-    assert usual.probe_seconds + usual.longest_pause_seconds * (1 + usual.jitter) < 5
+    assert usual.probe_seconds + usual.longest_pause_seconds * (1 + usual.jitter) < 7.5
+
+
+@pytest.mark.parametrize(("timeout", "probe", "fair"), [(30.0, 5.0, 1.0), (5.0, 5.0, 1.0), (1.0, 1.0, 0.5)])
+def test_a_server_is_called_hung_by_the_time_that_its_queries_have(timeout: float, probe: float, fair: float) -> None:
+    """One that answers everything just in time is not, and with a short limit a call that had all of it tells something."""
+    found = BreakerSettings.of(timeout)
+
+    assert (found.probe_seconds, found.fair_seconds) == (probe, fair)
 
 
 @pytest.mark.parametrize(("error", "seconds"), [(asyncio.CancelledError(), 5.0), (failure("timeout"), 0.5)])
