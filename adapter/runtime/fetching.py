@@ -133,7 +133,7 @@ class Fetching:
         )
         return cached
 
-    async def fetch_use(self, plan: UsePlan, *, ttl_seconds: float, stale_if_error_seconds: float = 0.0) -> QueryAnswer:
+    async def fetch_use(self, plan: UsePlan, *, ttl_seconds: float, stale_if_error_seconds: float = 0.0) -> Cached:
         """Return the answer to a query for the use of pods or nodes; raises an UpstreamError if it failed."""
         key = (plan.promql, None, ttl_seconds, stale_if_error_seconds)
 
@@ -141,12 +141,12 @@ class Fetching:
             return await self._sweep.fetched(plan, key, None)
 
         try:
-            return (await self._got(key, ask)).answer
+            return await self._got(key, ask)
         except UpstreamError as error:
             last = self._last(key, plan, error)
             if last is None:
                 raise
-            return last.answer
+            return last
 
     async def fetch_uses(
         self, plans: Sequence[UsePlan], *, ttl_seconds: float, stale_if_error_seconds: float = 0.0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, groupby
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from adapter.errors import DeadlineExceeded, RouteNotFound, UnusableResult, UpstreamError, UseUnknown
 from adapter.kube.documents import ObjectMeta
@@ -17,7 +17,7 @@ from adapter.rules.resource_plan import UsePlan, plan_nodes, plan_pods
 from adapter.rules.resource_rule import ResourceRules, UseRule
 from adapter.rules.resource_values import Measured, measured, node_uses, pod_uses
 from adapter.rules.trail import NO_TRAIL, Trail
-from adapter.runtime.cache import QueryCache
+from adapter.runtime.cache import Cached, QueryCache
 from adapter.runtime.clock import Clocks
 from adapter.runtime.deadline import until
 from adapter.runtime.deciding import PolicyObserver
@@ -25,8 +25,10 @@ from adapter.runtime.fetching import Fetching, QueryBackend, QueryObserver
 from adapter.runtime.garbage import made_aside
 from adapter.runtime.objects import Objects
 from adapter.runtime.parallel import each
+from adapter.runtime.use_plans import MadeUses, PlannedUses, Scope, UsePlans, keep, made_before
 
-T = TypeVar("T")
+U = TypeVar("U", PodUse, NodeUse)
+U_co = TypeVar("U_co", PodUse, NodeUse, covariant=True)
 
 _GROUP = "metrics.k8s.io"
 # Two queries each: enough to keep a Prometheus busy, and few enough to leave connections to other requests.
@@ -44,6 +46,29 @@ class ResourceObserver(PolicyObserver, QueryObserver, Protocol):
         """Note how old a served value was."""
 
 
+class Of(Protocol[U_co]):
+    """Makes uses of what was measured, by resource and object; see `rules/resource_values`."""
+
+    def __call__(
+        self,
+        objects: Iterable[ObjectMeta],
+        by_resource: Mapping[str, Mapping[str, Measured]],
+        /,
+        *,
+        window_seconds: float,
+    ) -> tuple[U_co, ...]:
+        """Return the uses of objects, in their order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """The pods of one namespace that a request is about."""
+
+    scope: Scope
+    rules: ResourceRules
+    objects: Sequence[ObjectMeta]
+
+
 @dataclass(slots=True, kw_only=True)
 class ResourceProvider:
     """Answers requests for the use of pods and nodes from the objects and the backend's queries."""
@@ -58,6 +83,7 @@ class ResourceProvider:
     max_query_bytes: int = 16_384
     fetching: Fetching | None = None  # what providers of one backend share; else one is made of the above
     _fetching: Fetching = field(init=False)
+    _plans: UsePlans = field(default_factory=UsePlans)
 
     def __post_init__(self) -> None:
         self._fetching = self.fetching or Fetching(
@@ -85,11 +111,13 @@ class ResourceProvider:
             if not rules.measures_pods:
                 return ()
             pods = [one for one in await self.objects.running_pods(namespace, selector) if name in ("", one.name)]
-            by_namespace = [(key, list(some)) for key, some in groupby(pods, key=lambda one: one.namespace)]
-            trail.note("objects", f"running pods: {len(pods)}, namespaces: {len(by_namespace)}", ok=bool(pods))
-            await self._ask_together(rules, by_namespace)
-            works = [partial(self._pods_of, rules, *one, trail=trail) for one in by_namespace]
-            found = await each(works, _NAMESPACES_AT_ONCE)
+            wanted = [
+                _Wanted(scope=(space, selector, name), rules=rules, objects=list(some))
+                for space, some in groupby(pods, key=lambda one: one.namespace)
+            ]
+            trail.note("objects", f"running pods: {len(pods)}, namespaces: {len(wanted)}", ok=bool(pods))
+            await self._ask_together(rules, wanted)
+            found = await each([partial(self._pods_of, one, trail) for one in wanted], _NAMESPACES_AT_ONCE)
         uses = tuple(chain.from_iterable(found))
         self._report_age(uses)
         return uses
@@ -113,8 +141,10 @@ class ResourceProvider:
                 return ()
             names = [one.name for one in nodes]
             with _named("nodes"):
-                found = await self._measured(rules, lambda rule: plan_nodes(rule, names=names), trail)
-            uses = await _decided(len(nodes), partial(node_uses, nodes, found, window_seconds=rules.window_seconds))
+                planned = self._plans.of(
+                    (None, selector, name), rules, nodes, lambda rule: plan_nodes(rule, names=names)
+                )
+                uses = await self._uses(planned, node_uses, trail)
         self._report_age(uses)
         return uses
 
@@ -134,50 +164,64 @@ class ResourceProvider:
             raise RouteNotFound
         return rules
 
-    async def _ask_together(
-        self, rules: ResourceRules, by_namespace: Sequence[tuple[str, Sequence[ObjectMeta]]]
-    ) -> None:
+    async def _ask_together(self, rules: ResourceRules, wanted: Sequence[_Wanted]) -> None:
         """Ask for all namespaces in few queries; what cannot be asked so is asked for each namespace afterwards."""
-        if len(by_namespace) < 2:  # noqa: PLR2004 - one alone shares with nobody
+        if len(wanted) < 2:  # noqa: PLR2004 - one alone shares with nobody
             return
-        plans = []
-        for rule in (rule for _, rule in rules if rule is not None):
-            for namespace, pods in by_namespace:
-                with suppress(UpstreamError):  # the namespace that cannot be written is named when it is asked for
-                    plans.append(plan_pods(rule, namespace=namespace, names=[one.name for one in pods]))
+        plans: list[UsePlan] = []
+        for one in wanted:
+            with suppress(UpstreamError):  # the namespace that cannot be written is named when it is asked for
+                plans.extend(self._planned_pods(one).plans.values())
         with suppress(UpstreamError):
             await self._fetching.fetch_uses(
-                [plan for plan in plans if plan is not None],
-                ttl_seconds=rules.cache_ttl_seconds,
-                stale_if_error_seconds=rules.stale_if_error_seconds,
+                plans, ttl_seconds=rules.cache_ttl_seconds, stale_if_error_seconds=rules.stale_if_error_seconds
             )
 
-    async def _pods_of(
-        self, rules: ResourceRules, namespace: str, pods: Sequence[ObjectMeta], *, trail: Trail
-    ) -> tuple[PodUse, ...]:
-        names = [one.name for one in pods]
-        with _named(f"the pods of namespace {namespace}"):
-            found = await self._measured(rules, lambda rule: plan_pods(rule, namespace=namespace, names=names), trail)
-        return await _decided(len(pods), partial(pod_uses, pods, found, window_seconds=rules.window_seconds))
+    async def _pods_of(self, wanted: _Wanted, trail: Trail) -> tuple[PodUse, ...]:
+        with _named(f"the pods of namespace {wanted.scope[0]}"):
+            return await self._uses(self._planned_pods(wanted), pod_uses, trail)
 
-    async def _measured(
-        self, rules: ResourceRules, plan_of: Callable[[UseRule], UsePlan | None], trail: Trail
-    ) -> Mapping[str, Mapping[str, Measured]]:
-        """Return cpu and memory, asked for at the same time, by resource and by object."""
-        plans = {name: plan for name, rule in rules if rule is not None and (plan := plan_of(rule)) is not None}
+    def _planned_pods(self, wanted: _Wanted) -> PlannedUses:
+        def plan(rule: UseRule) -> UsePlan | None:
+            names = [one.name for one in wanted.objects]
+            return plan_pods(rule, namespace=wanted.scope[0] or "", names=names)
+
+        return self._plans.of(wanted.scope, wanted.rules, wanted.objects, plan)
+
+    async def _uses(self, planned: PlannedUses, of: Of[U], trail: Trail) -> tuple[U, ...]:
+        """Return what the objects use, as long as both answers are kept what was made of them before."""
+        plans, rules = planned.plans, planned.rules
         _tell_asked(trail, plans)
-        found = await each([partial(self._measured_by, plan, rules) for plan in plans.values()], len(plans))
-        _tell_found(trail, plans, found)
-        return dict(zip(plans, found, strict=True))
+        answers = await each([partial(self._answer, plan, rules) for plan in plans.values()], len(plans))
+        made: MadeUses[Any] | None = made_before(planned, answers) if trail is NO_TRAIL else None
+        if made is None:
+            made = await self._made(planned, answers, of, trail)
+            keep(planned, made)
+        for rule, what in made.applied:
+            self.observer.policy_applied(rule=rule, what=what)
+        return made.uses
 
-    async def _measured_by(self, plan: UsePlan, rules: ResourceRules) -> Mapping[str, Measured]:
-        answer = await self._fetching.fetch_use(
+    async def _answer(self, plan: UsePlan, rules: ResourceRules) -> Cached:
+        return await self._fetching.fetch_use(
             plan, ttl_seconds=rules.cache_ttl_seconds, stale_if_error_seconds=rules.stale_if_error_seconds
         )
-        measurement = await _decided(len(plan.names), partial(measured, plan, answer, cut=rules.cut))
-        for note in measurement.notes:
-            self.observer.policy_applied(rule=plan.rule.id, what=note.what)
-        return measurement.objects
+
+    async def _made(self, planned: PlannedUses, answers: Sequence[Cached], of: Of[U], trail: Trail) -> MadeUses[U]:
+        plans, rules = planned.plans, planned.rules
+
+        def make() -> MadeUses[U]:
+            found = [
+                measured(plan, one.answer, cut=rules.cut) for plan, one in zip(plans.values(), answers, strict=True)
+            ]
+            objects = {name: one.objects for name, one in zip(plans, found, strict=True)}
+            _tell_found(trail, plans, objects)
+            applied = (
+                (plan.rule.id, note.what) for plan, one in zip(plans.values(), found, strict=True) for note in one.notes
+            )
+            uses = of(planned.objects, objects, window_seconds=rules.window_seconds)
+            return MadeUses(answers=tuple(answers), uses=uses, applied=tuple(applied))
+
+        return make() if len(planned.objects) <= _OBJECTS_AT_ONCE else await made_aside(make)
 
     def _report_age(self, uses: Sequence[PodUse] | Sequence[NodeUse]) -> None:
         if uses:
@@ -193,21 +237,17 @@ def _tell_asked(trail: Trail, plans: Mapping[str, UsePlan]) -> None:
         trail.note(name, f"{plan.rule.id} ({place.file}:{place.line}) asks {plan.promql}", promql=plan.promql)
 
 
-def _tell_found(trail: Trail, plans: Mapping[str, UsePlan], found: Sequence[Mapping[str, Measured]]) -> None:
+def _tell_found(trail: Trail, plans: Mapping[str, UsePlan], found: Mapping[str, Mapping[str, Measured]]) -> None:
     if trail is NO_TRAIL:
         return
-    for (name, plan), objects in zip(plans.items(), found, strict=True):
-        missing = [one for one in plan.names if one not in objects]
-        trail.note(name, f"samples for {len(objects)} of {len(plan.names)}{_none_for(missing)}", ok=not missing)
+    for name, plan in plans.items():
+        missing = [one for one in plan.names if one not in found[name]]
+        trail.note(name, f"samples for {len(found[name])} of {len(plan.names)}{_none_for(missing)}", ok=not missing)
 
 
 def _none_for(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"; none for {', '.join(names[:_NAMED])}{more}" if names else ""
-
-
-async def _decided(objects: int, decide: Callable[[], T]) -> T:
-    return decide() if objects <= _OBJECTS_AT_ONCE else await made_aside(decide)
 
 
 @contextmanager
