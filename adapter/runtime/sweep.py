@@ -30,7 +30,6 @@ from adapter.runtime.moments import Moment, Moments
 from adapter.runtime.parallel import each
 from adapter.runtime.shared_queries import Ask, Asking, Brought, brought, fetched
 from adapter.runtime.sweep_groups import (
-    ALONE_AFTER_TIMEOUT_SECONDS,
     ALONE_SECONDS,
     NAMED_SECONDS,
     Demand,
@@ -43,6 +42,7 @@ _log = logging.getLogger(__name__)
 
 _SHAPES: Final = 2_000
 _LATE: Final = frozenset({"timeout", "query_timeout"})
+_HELD_UP: Final = frozenset({"timeout", "connection", "breaker"})
 
 
 class SweepObserver(Protocol):
@@ -101,7 +101,7 @@ class Sweep:
             return replace(await self._of_one(parts, plan, key, questions), demand=known)
         known.asked_at = now
         shared = await self._shared(group, known, now)
-        return replace(shared or await self._of_one(parts, plan, key, questions), demand=known)
+        return replace(shared or await self._by_itself(group, parts, plan, key, questions), demand=known)
 
     async def together(self, plans: Sequence[UsePlan], keys: Sequence[Key]) -> None:
         """Ask in few queries for plans that the cache has no answer for; what fails has to be asked for by itself."""
@@ -120,7 +120,7 @@ class Sweep:
             await asyncio.shield(group.task)
             due = [one for one in due if not self.cache.has(one.key)]
         now = self.clocks.monotonic()
-        if len(due) > 1 and group.task is None and now >= group.alone_until:
+        if len(due) > 1 and group.task is None and not group.is_parted(now):
             await asyncio.shield(self._started(group, due, self.moments.of(due[0].key)))
 
     def _parts(self, plan: Plan | UsePlan, questions: AgeQuestions | None) -> Parts | None:
@@ -140,6 +140,19 @@ class Sweep:
         return group
 
     # ---- one by one
+
+    async def _by_itself(
+        self, group: Group, parts: Parts, plan: Plan | UsePlan, key: Key, questions: AgeQuestions | None
+    ) -> Fetched:
+        """Ask for one of a group, whose sharing is judged by how that ends."""
+        try:
+            found = await self._of_one(parts, plan, key, questions)
+        except PrometheusUnavailable as error:
+            if error.kind in _HELD_UP:
+                group.tried_alone(answered=False)
+            raise
+        group.tried_alone(answered=True)
+        return found
 
     async def _of_one(
         self, parts: Parts | None, plan: Plan | UsePlan, key: Key, questions: AgeQuestions | None
@@ -179,7 +192,7 @@ class Sweep:
     async def _shared(self, group: Group, own: Demand, now: float) -> Fetched | None:
         """Return a member's answer of the sweep under way or of a new one; None if it has to be asked for by itself."""
         if group.task is None:
-            if now < max(group.alone_until, own.alone_until):
+            if group.is_parted(now) or now < own.alone_until:
                 return None
             moment = self.moments.of(own.key)
             due = [one for one in group.due(own, now) if self.moments.fits(one.key, moment)]
@@ -207,7 +220,7 @@ class Sweep:
             several = await each(works, len(works))
         except UpstreamError as error:
             if isinstance(error, PrometheusUnavailable) and error.kind in _LATE:
-                group.alone_until = self.clocks.monotonic() + ALONE_AFTER_TIMEOUT_SECONDS
+                group.timed_out(self.clocks.monotonic())
             self.observer.swept(outcome="error", queries=len(works), answers=0)
             raise
         found: dict[Member, Fetched] = {}

@@ -59,6 +59,22 @@ class Group:
     included: frozenset[Member] = frozenset()
     alone_until: float = 0.0
     named_until: float = 0.0
+    _late_until: float = 0.0
+    _answered_alone: bool = False
+
+    def is_parted(self, now: float) -> bool:
+        """Say whether nothing is shared now."""
+        return now < max(self.alone_until, self._late_until)
+
+    def timed_out(self, now: float) -> None:
+        """Share nothing for a while: the query may be too slow for being shared."""
+        self._late_until, self._answered_alone = now + ALONE_AFTER_TIMEOUT_SECONDS, False
+
+    def tried_alone(self, *, answered: bool) -> None:
+        """Share again if whoever asks alone fares no better: it is the server, and many queries would not help it."""
+        self._answered_alone |= answered
+        if not self._answered_alone:
+            self._late_until = 0.0
 
     def due(self, own: Demand, now: float) -> list[Demand]:
         """Return what was asked for lately and may be shared, this member's first, and forget the rest."""

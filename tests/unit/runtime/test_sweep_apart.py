@@ -123,6 +123,46 @@ async def test_a_shared_query_that_is_too_slow_is_not_sent_again_at_once(kind: s
     assert rig.queries() == 1
 
 
+@pytest.mark.parametrize("kind", ["timeout", "connection", "breaker"])
+async def test_a_server_that_hung_is_not_asked_for_each_of_them(kind: str, tmp_path: Path) -> None:
+    """Who asks alone after a shared query that timed out, and fares no better, has them share again: it was the server."""
+    rig = Rig(tmp_path)
+    rig.fill(5, 1)
+    await rig.ask_all(5, "pod0")
+    rig.clock.now += 15.0
+    failures = [PrometheusUnavailable("no answer", kind=one) for one in ("timeout", kind)]
+    rig.prometheus.fails = lambda _promql: failures.pop(0) if failures else None
+    for n in range(2):
+        with pytest.raises(PrometheusUnavailable):
+            await rig.ask(f"ns{n}", "pod0")
+    rig.queries()
+
+    await rig.ask_all(5, "pod0")
+
+    assert rig.queries() == 1
+
+
+async def test_one_that_is_slow_by_itself_does_not_have_them_share_again(tmp_path: Path) -> None:
+    """Once somebody was answered alone, the failure of another is its own."""
+    rig = Rig(tmp_path)
+    rig.fill(5, 1)
+    await rig.ask_all(5, "pod0")
+    late = PrometheusUnavailable("no answer", kind="timeout")
+    rig.prometheus.fails = lambda promql: late if shared(promql) or "ns1" in promql else None
+    rig.clock.now += 15.0
+    with pytest.raises(PrometheusUnavailable):
+        await rig.ask("ns0", "pod0")
+    await rig.ask("ns0", "pod0")
+    with pytest.raises(PrometheusUnavailable):
+        await rig.ask("ns1", "pod0")
+    rig.queries()
+
+    for n in (2, 3, 4):
+        await rig.ask(f"ns{n}", "pod0")
+
+    assert rig.queries() == 3
+
+
 async def use_plans(rig: Rig, namespaces: int) -> list[UsePlan]:
     """Return plans as a list of all namespaces makes them."""
     rig.fill(namespaces, 1)
