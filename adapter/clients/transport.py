@@ -120,6 +120,7 @@ class Transport:
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         chances = {"connection", "identity", "method"}
         method = self._method(call)
+        too_long: StatusError | None = None
         while True:
             identity = self._credentials.now()
             try:
@@ -128,11 +129,13 @@ class Transport:
                 other = self._other_method(call, method, error.status)
                 if other is not None and "method" in chances:
                     chances.remove("method")
-                    method = other
+                    method, too_long = other, error if error.status in URL_TOO_LONG else None
                 elif "identity" in chances and self._identity_changed(error.status, identity):
                     chances.remove("identity")
                 else:
-                    raise error.error from None
+                    # Where the other method is not taken, what the first one said is what helps.
+                    told = too_long if too_long and error.status == HTTPStatus.METHOD_NOT_ALLOWED else error
+                    raise told.error from None
             except PrometheusUnavailable as error:
                 if error.kind != "connection" or "connection" not in chances:
                     raise

@@ -9,7 +9,7 @@ import pytest
 from rig.fake_prometheus import NAMES, VECTOR, FakePrometheus, always, answer, form, in_turn
 
 from adapter.clients.prometheus import open_client
-from adapter.clients.transport import EndpointUnsupported, PrometheusOptions
+from adapter.clients.transport import EndpointUnsupported, PrometheusOptions, Verb
 from adapter.config.problems import ConfigError
 from adapter.errors import PrometheusUnavailable
 
@@ -102,16 +102,18 @@ async def test_a_url_that_is_too_long_is_posted() -> None:
     assert prometheus.methods == ["GET", "POST"]
 
 
-async def test_neither_method_works() -> None:
-    """A server that takes no POST and no long URL gets two requests, an error, and POST again the next time."""
+@pytest.mark.parametrize(("verb", "methods"), [("POST", ["POST", "GET"] * 2), ("GET", ["GET", "POST", "GET"])])
+async def test_neither_method_works(verb: Verb, methods: list[str]) -> None:
+    """A server that takes no POST and no long URL is asked by both, and the error is that the query is too long."""
     prometheus = FakePrometheus(lambda request: answer(VECTOR, 405 if request.method == "POST" else 414))
-    client = prometheus.client(verb="POST")
+    client = prometheus.client(verb=verb)
 
     for _ in range(2):
-        with pytest.raises(PrometheusUnavailable, match="unknown response code 414"):
+        with pytest.raises(PrometheusUnavailable, match="unknown response code 414") as caught:
             await client.query("up", at_seconds=NOON)
+        assert caught.value.kind == "too_long"
 
-    assert prometheus.methods == ["POST", "GET", "POST", "GET"]
+    assert prometheus.methods == methods
 
 
 async def test_headers_are_all_sent() -> None:
