@@ -33,12 +33,7 @@ _LIST_META: Final[Message] = (
     optional_integer(4, "remainingItemCount"),
 )
 _OBJECT_META: Final[Message] = (
-    text(1, "name"),
-    text(2, "generateName"),
-    text(3, "namespace"),
-    text(4, "selfLink"),
-    text(5, "uid"),
-    text(6, "resourceVersion"),
+    texts_in_a_row(1, "name", "generateName", "namespace", "selfLink", "uid", "resourceVersion"),
     integer(7, "generation"),
     time(8, "creationTimestamp"),
     text_map(11, "labels"),

@@ -8,7 +8,8 @@ only after each document has been copied into its objects.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from adapter.kube.durations import parse_duration
@@ -18,7 +19,7 @@ Field = Callable[[Mapping[str, Any]], bytes]
 
 _VARINT: Final = 0
 _DELIMITED: Final = 2
-_FIRST_DAY: Final = date(1970, 1, 1).toordinal()
+_REMEMBERED: Final = 128  # as many different times as an answer has, nearly always
 # Negative numbers are written as their 64 bit two's complement.
 _UNSIGNED_64: Final = (1 << 64) - 1
 # The numbers of one group, which nearly all lengths are.
@@ -151,9 +152,10 @@ def text_map(number: int, key: str) -> Field:
     tag = _tag(number, _DELIMITED)
 
     def field(value: Mapping[str, Any]) -> bytes:
-        found = value.get(key) or {}
-        entries = (_entry(name, found[name].encode()) for name in sorted(found))
-        return b"".join([tag + delimited(entry) for entry in entries])
+        found = value.get(key)
+        if not found:
+            return b""
+        return b"".join([tag + delimited(_entry(name, found[name].encode())) for name in sorted(found)])
 
     return field
 
@@ -163,9 +165,10 @@ def quantity_map(number: int, key: str) -> Field:
     tag = _tag(number, _DELIMITED)
 
     def field(value: Mapping[str, Any]) -> bytes:
-        found = value.get(key) or {}
-        entries = (_entry(name, _quantity(found[name])) for name in sorted(found))
-        return b"".join([tag + delimited(entry) for entry in entries])
+        found = value.get(key)
+        if not found:
+            return b""
+        return b"".join([tag + delimited(_entry(name, _quantity(found[name]))) for name in sorted(found)])
 
     return field
 
@@ -196,7 +199,7 @@ def duration(number: int, key: str) -> Field:
     tag = _tag(number, _DELIMITED)
 
     def field(value: Mapping[str, Any]) -> bytes:
-        return tag + delimited(b"\x08" + varint(parse_duration(value[key])))
+        return tag + delimited(_nanoseconds(value[key]))
 
     return field
 
@@ -213,9 +216,15 @@ def _quantity(written: str) -> bytes:
     return b"\x0a" + delimited(written.encode())
 
 
+# The values of a list share their times, so these two remember what they were given last.
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _nanoseconds(written: str) -> bytes:
+    return b"\x08" + varint(parse_duration(written))
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def _seconds(written: str) -> bytes:
-    # Field 2, the nanoseconds, is always zero: the JSON form has whole seconds only, and both forms must agree. As all
-    # times here are `2026-11-20T11:34:56Z`, the arithmetic is done by hand: a datetime takes three times as long.
-    days = date.fromisoformat(written[:10]).toordinal() - _FIRST_DAY
-    seconds = (days * 24 + int(written[11:13])) * 3600 + int(written[14:16]) * 60 + int(written[17:19])
-    return b"\x08" + varint(seconds) + b"\x10\x00"
+    # Field 2, the nanoseconds, is always zero: the JSON form has whole seconds only, and both forms must agree.
+    return b"\x08" + varint(int(datetime.fromisoformat(written).timestamp())) + b"\x10\x00"
