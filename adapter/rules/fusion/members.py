@@ -42,19 +42,22 @@ def united(members: Iterable[Member]) -> tuple[Member, ...]:
 
 
 def matchers_text(parts: Sequence[Member], *, namespace_label: str, label: str, widened: bool, factored: bool) -> str:
-    """Return the adapter's matchers for members of a query; `factored` ones are shorter and cost the server more.
+    """Return the adapter's matchers for members of a query; a widened one leaves the names out.
 
-    Prometheus looks a plain list of names up in its index. Through an expression with brackets Prometheus 2 puts every
-    value that the label has: 1,000 of 20,000 names take 12 ms instead of 7, of 400,000 a lot more.
+    In a factored one the common beginnings of namespaces stand once. Names are a plain list, which Prometheus looks up
+    in its index: an expression with brackets it compares with every value that the label has. Of 125,000 pods 750 took
+    Prometheus 2.42 a tenth of a second or more instead of 12 ms. For the same reason a widened query does not say that
+    the label must be there, which took three quarters of the time of such a query, unless no namespace narrows it: what
+    is of no object is left out of the answer.
     """
-    listed = any_of if factored else any_name
     texts = []
     if namespace_label:
-        texts.append(_matcher(namespace_label, sorted({part.namespace for part in parts}), listed))
-    if label and widened:
+        namespaces = sorted({part.namespace for part in parts})
+        texts.append(_matcher(namespace_label, namespaces, any_of if factored else any_name))
+    if label and not widened:
+        texts.append(_matcher(label, sorted({name for part in parts for name in part.names}), any_name))
+    elif label and not namespace_label:
         texts.append(str(LabelMatcher(name=label, op=MatchOp.NOT_EQUAL, value="")))
-    elif label:
-        texts.append(_matcher(label, sorted({name for part in parts for name in part.names}), listed))
     return ",".join(texts)
 
 

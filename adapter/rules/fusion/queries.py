@@ -52,7 +52,7 @@ def _divided(shape: Shape, parts: Sequence[Member], max_bytes: int, *, widened: 
 
 
 def _text(shape: Shape, parts: Sequence[Member], max_bytes: int, *, widened: bool) -> str:
-    """Return the query with plain lists; with shorter expressions where it would be too long."""
+    """Return the query with plain lists; with a shorter expression for the namespaces where it would be too long."""
 
     def text(*, factored: bool) -> str:
         own = matchers_text(
@@ -60,9 +60,5 @@ def _text(shape: Shape, parts: Sequence[Member], max_bytes: int, *, widened: boo
         )
         return shape.text(own)
 
-    if not widened:
-        names = {name for part in parts for name in part.names}
-        if sum(map(len, names)) + len(names) - 1 > max_bytes:
-            return text(factored=True)  # the plain list, which is long, need not be written
     plain = text(factored=False)
     return plain if len(plain.encode()) <= max_bytes else text(factored=True)

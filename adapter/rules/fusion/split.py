@@ -126,14 +126,15 @@ def _hand_out(query: FusedQuery, samples: Sequence[Sample], takers: _Takers) -> 
 def _check(query: FusedQuery, unwanted: Iterable[tuple[str, str]]) -> None:
     """Refuse objects that nobody can have asked for.
 
-    A query that names objects has each of them in all of its namespaces, and a widened one has all objects.
+    A query that names objects has each of them in all of its namespaces, and a widened one has all there is in them,
+    even what is of no object.
     """
     namespaces = {part.namespace for part in query.parts}
     named = {name for part in query.parts for name in part.names}
     for namespace, name in unwanted:
         if namespace not in namespaces:
             raise _StrayError(f"a sample has {query.shape.namespace_label}={namespace!r}, which nobody asked for")
-        if not name or not (query.widened or name in named):
+        if not query.widened and name not in named:
             raise _StrayError(f"a sample has {query.shape.label}={name!r}, which nobody asked for")
 
 

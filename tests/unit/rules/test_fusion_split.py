@@ -58,7 +58,7 @@ def parted(query: FusedQuery, given: QueryAnswer, members: Sequence[Member]) -> 
         (PODS, [member("a", "p"), member("b", "p")], False, 'sum by (pod, ns) (x{ns=~"a|b",pod="p"})'),
         (PODS, [member("a", "p", "q"), member("a", "q", "o")], False, 'sum by (pod, ns) (x{ns="a",pod=~"o|p|q"})'),
         (PODS, [member("a", "p.1", "q")], False, 'sum by (pod, ns) (x{ns="a",pod=~"p\\\\.1|q"})'),
-        (PODS, [member("a", "p"), member("b", "q")], True, 'sum by (pod, ns) (x{ns=~"a|b",pod!=""})'),
+        (PODS, [member("a", "p"), member("b", "q")], True, 'sum by (pod, ns) (x{ns=~"a|b"})'),
         (NODES, [member("", "n", "m")], False, 'x{node=~"m|n"} / y{node=~"m|n"}'),
         (NODES, [member("", "n")], True, 'x{node!=""} / y{node!=""}'),
         (QUEUES, [member("a"), member("b")], False, 'sum by (ns) (x{ns=~"a|b"})'),
@@ -73,15 +73,30 @@ def test_a_shared_query_names_all_that_its_members_ask_for(
     assert query.promql == promql
 
 
-def test_common_beginnings_stand_once_where_a_plain_list_is_too_long() -> None:
-    """A plain list is what servers answer fastest; a shorter expression comes before a second query."""
-    members = [member("a", "web-7d9f-x1", "web-7d9f-x2", "web-7d9f-y", "db-0")]
+def test_common_beginnings_of_namespaces_stand_once_where_a_plain_list_is_too_long() -> None:
+    """A shorter expression for the namespaces comes before a second query; names, which are many, stay a plain list."""
+    members = [member(f"team-shop-{one}", f"web-7d9f-{one}") for one in ("x1", "x2", "y")]
 
     [plain] = fused(PODS, members, max_bytes=LARGE)
     [short] = fused(PODS, members, max_bytes=len(plain.promql) - 1)
 
-    assert plain.promql == 'sum by (pod, ns) (x{ns="a",pod=~"db-0|web-7d9f-x1|web-7d9f-x2|web-7d9f-y"})'
-    assert short.promql == 'sum by (pod, ns) (x{ns="a",pod=~"db-0|web-7d9f-(?:x1|x2|y)"})'
+    names = 'pod=~"web-7d9f-x1|web-7d9f-x2|web-7d9f-y"'
+    assert plain.promql == f'sum by (pod, ns) (x{{ns=~"team-shop-x1|team-shop-x2|team-shop-y",{names}}})'
+    assert short.promql == f'sum by (pod, ns) (x{{ns=~"team-shop-(?:x1|x2|y)",{names}}})'
+
+
+def test_what_is_of_no_object_is_left_out_of_a_widened_answer() -> None:
+    """A widened query brings all there is in its namespaces, and what has no name there is nobody's."""
+    asked = member("a", "p")
+    samples = [({"ns": "a"}, 1.0), ({"ns": "a", "pod": "p"}, 2.0)]
+    [widened] = fused(PODS, [asked], max_bytes=LARGE, widened=True)
+    [named] = fused(PODS, [asked], max_bytes=LARGE)
+
+    found = split([(widened, answer(*samples))], [asked])
+    assert isinstance(found, Split)
+    assert [sample.value for sample in found.vectors[asked].samples] == [2.0]
+    assert (found.samples, found.taken) == (2, 1)
+    assert isinstance(split([(named, answer(*samples))], [asked]), Unsplit)
 
 
 def test_nobody_shares_nothing() -> None:
