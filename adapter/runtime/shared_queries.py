@@ -89,6 +89,7 @@ async def brought(parts: Parts, due: Sequence[Demand], asking: Asking, *, widene
     named = [failure for failure in failures if not failure.query.widened]
     uneven = any(one.is_uneven for one in questions)
     model = answers[0] if answers else None
+    window_seconds = range_seconds_of(due[0].plan.sketch())  # queries of one shape differ in their matchers only
     return Brought(
         found={
             one.member: fetched(
@@ -96,6 +97,7 @@ async def brought(parts: Parts, due: Sequence[Demand], asking: Asking, *, widene
                 replace(model, result=values.vectors[one.member]),
                 parts.questions,
                 [replace(model, result=age.vectors[one.member]) for age in ages],
+                window_seconds=window_seconds,
                 lag_seconds=asking.moment.lag_seconds,
             )
             for one in due
@@ -115,6 +117,7 @@ def fetched(
     questions: AgeQuestions | None,
     others: Sequence[QueryAnswer],
     *,
+    window_seconds: int | None,
     lag_seconds: float = 0.0,
 ) -> Fetched:
     """Return the answer of one plan, with what its values' ages are told from."""
@@ -126,7 +129,7 @@ def fetched(
             evaluated_at_seconds=answer.evaluated_at_seconds,
             max_age_seconds=plan.rule.policies.max_sample_age_seconds,
         )
-    return Fetched(answer=answer, window_seconds=range_seconds_of(plan.sketch()), ages=ages, lag_seconds=lag_seconds)
+    return Fetched(answer=answer, window_seconds=window_seconds, ages=ages, lag_seconds=lag_seconds)
 
 
 def _members_of(failures: Sequence[Failure], members: Sequence[Member]) -> Mapping[Member, UpstreamError]:

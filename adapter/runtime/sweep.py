@@ -18,6 +18,7 @@ from typing import Final, Protocol
 from cachetools import LRUCache
 
 from adapter.errors import PrometheusUnavailable, QueryTooLarge, UpstreamError
+from adapter.promql.ast import range_seconds_of
 from adapter.promql.limits import limit_of
 from adapter.rules.fusion import Member, NotFusable, Shape, Skeleton, member_of, shape_of, skeleton_of
 from adapter.rules.query import Plan
@@ -254,4 +255,11 @@ async def _alone(plan: Plan | UsePlan, questions: AgeQuestions | None, asking: A
     """Ask for the values and, at the same evaluation time, for their ages."""
     promqls = (plan.promql, *(questions.promqls if questions else ()))
     answer, *others = await each([partial(asking.one, promql) for promql in promqls], len(promqls))
-    return fetched(plan, answer, questions, others, lag_seconds=asking.moment.lag_seconds)
+    return fetched(
+        plan,
+        answer,
+        questions,
+        others,
+        window_seconds=range_seconds_of(plan.sketch()),
+        lag_seconds=asking.moment.lag_seconds,
+    )
