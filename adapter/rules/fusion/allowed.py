@@ -51,5 +51,7 @@ HINTS: Mapping[str, str] = {
     "quantile": "use histogram_quantile over buckets, or avg",
     "sort": "leave it out: the order of samples does not matter",
     "sort_desc": "leave it out: the order of samples does not matter",
-    "hour": "give it a vector, or use time()",
+    "hour": "use a number: time() % 86400 / 3600",
+    "minute": "use a number: time() % 3600 / 60",
+    "day_of_week": "use a number: (time() / 86400 + 4) % 7",
 }
