@@ -59,8 +59,8 @@ _FULL: Final = _Pace(period=15, warm=45, quiet=30, recovery=15, look=1, ttl=10, 
 _QUICK: Final = _Pace(
     period=1.5,
     warm=2,
-    quiet=3,
-    recovery=3,
+    quiet=4,  # the longest pause between two probes of the breaker, and a probe
+    recovery=4,
     look=0.5,
     ttl=1,
     flags=["--metrics-relist-interval=3s", "--prometheus-timeout=1500ms"],
@@ -211,13 +211,15 @@ def _struck(scene: _Scene, fault: Fault, spared: float) -> Span:
     backend = scene.stage.backend
     begin, calls = time.time(), backend.asked
     fault.strike(scene.stage, fault.quick_seconds if scene.bench.quick else fault.seconds)
+    end, spared = time.time(), spared if fault.spared is None else fault.spared
     return Span(
         name=fault.name,
         begin=begin,
-        end=time.time(),
+        end=end,
         may_fail=fault.may_fail,
         absent=fault.absent,
-        spared=spared if fault.spared is None else fault.spared,
+        must_fail=fault.may_fail and spared < end - begin,
+        spared=spared,
         calls=backend.asked - calls,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ _FIRST_SERVER_ERROR, _AFTER_SERVER_ERRORS = 500, 600
 # A timestamp is written in whole seconds, and clocks are read at other moments than they count for.
 _ROUNDED_SECONDS: Final = 2.0
 _SHOWN: Final = 3
+_QUOTED: Final = re.compile(r'"[^"]*"')  # paths, which differ
 COLUMNS: Final = (
     "fault, s",
     "turns",
@@ -53,6 +55,7 @@ class Span:
     """A fault that was, and the quiet time after it; times are seconds since 1970.
 
     Attributes:
+        must_fail: whether some must have failed: else it was no fault, and proves nothing.
         spared: for so many seconds after its begin requests must go on to be answered.
         calls, calls_after: requests to Prometheus meanwhile, and in the quiet time after it.
     """
@@ -62,6 +65,7 @@ class Span:
     end: float
     may_fail: bool
     absent: bool = False
+    must_fail: bool = False
     spared: float = 0.0
     calls: int = 0
     calls_after: int = 0
@@ -89,6 +93,8 @@ def judged(span: Span, turns: Sequence[Turned], rules: Rules) -> Judged:
     during = [one.seconds for one in taken if one.begun <= span.end] or [0.0]
     wrong = list(_wrong(span, taken, rules))
     errors = [one for one in taken if one.status != _OK]
+    if span.must_fail and not errors:
+        wrong.append("nobody noticed it")
     row: dict[str, Sequence[float]] = {
         "fault, s": [span.end - span.begin],
         "turns": [len(taken)],
@@ -105,7 +111,7 @@ def judged(span: Span, turns: Sequence[Turned], rules: Rules) -> Judged:
         "lost turns": [len(lost)],
         "wrong": [len(wrong)],
     }
-    said = Counter(f"{one.status} {one.said}" for one in errors)
+    said = Counter(f"{one.status} {_QUOTED.sub('...', one.said).strip()}" for one in errors)
     shown = [f"{span.name}: {text}" for text in wrong[:_SHOWN]]
     if len(wrong) > _SHOWN:
         shown.append(f"{span.name}: and {len(wrong) - _SHOWN} more")
