@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from adapter.config.problems import Problem
 from adapter.rules.checks import tree
 from adapter.rules.checks.rendering import QueryView
-from adapter.rules.checks.subject import excerpt
 from adapter.rules.fusion import NotFusable, Shape, fusability, fusability_of_use
 from adapter.rules.resource_rule import ResourceRules
 
@@ -35,7 +35,7 @@ def _is_of_its_kind(view: QueryView) -> bool:
 def _asked_alone(view: QueryView, found: Shape | NotFusable | None) -> Iterator[Problem]:
     """Yield the problem of a query that requests do not share, if its author can do something about it."""
     if isinstance(found, NotFusable) and found.hint:
-        offset, length = excerpt(view.text, found.about)
+        offset, length = _word(view.text, found.about)
         yield view.place.problem(
             "query/not-shared",
             f"each request costs a query of its own, because {found.reason}",
@@ -43,3 +43,9 @@ def _asked_alone(view: QueryView, found: Shape | NotFusable | None) -> Iterator[
             offset=offset,
             length=length,
         )
+
+
+def _word(text: str, word: str) -> tuple[int, int | None]:
+    """Return where a name or a keyword first stands by itself; the whole text if it does not."""
+    found = re.search(rf"(?<![\w:]){re.escape(word)}(?![\w:])", text) if word else None
+    return (found.start(), len(word)) if found else (0, None)

@@ -334,6 +334,7 @@ PLACES = [
     (".LabelMatchersByName", query("a{<<.LabelMatchers>>} + <<.LabelMatchersByName>>")),
     ("shop", query('a{<<.LabelMatchers>>,namespace="shop"}')),
     ("^b_.*", rule('seriesQuery: \'{__name__=~"a_.*",x!="^b_.*"}\'', PODS, RATE)),
+    ("on", query("consumer_on{<<.LabelMatchers>>} and on () scaling_on{<<.LabelMatchers>>}")),
     ("<<.LabelMatchers>>", anywhere("a{<<.LabelMatchers>>} / b{<<.LabelMatchers>>,x='y'}")),
     ("cache_hit_ratio", query("rate(cache_hit_ratio{<<.LabelMatchers>>}[5m])")),
     ("pod_name", rule(HITS, RATE, PODS.replace("pod:", "po: {resource: pods}, pod_name:"))),
