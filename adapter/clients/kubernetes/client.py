@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 
 # Shorter than the 90 s after which kube-apiserver closes an idle connection itself.
 _KEEP_ALIVE_SECONDS: Final = 60.0
+# Each call looks whether the idle connections still live, which is a call of the system for each; the autoscaler's five
+# workers, and some others, need no more.
+_IDLE_CONNECTIONS: Final = 8
 # A peer that has vanished without a word is noticed after 15 + 3 * 5 s, as client-go does with its pings: a watch
 # that nothing happens in looks just like a dead one.
 _PROBES: Final = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
@@ -259,7 +262,11 @@ class ClusterClient:
         return response
 
     def _http_client(self, context: ssl.SSLContext) -> httpx2.AsyncClient:
-        limits = httpx2.Limits(max_connections=self._options.max_connections, keepalive_expiry=_KEEP_ALIVE_SECONDS)
+        limits = httpx2.Limits(
+            max_connections=self._options.max_connections,
+            max_keepalive_connections=_IDLE_CONNECTIONS,
+            keepalive_expiry=_KEEP_ALIVE_SECONDS,
+        )
         # Every call has a deadline of its own, and a watch is silent for as long as nothing happens.
         return httpx2.AsyncClient(
             timeout=None,
