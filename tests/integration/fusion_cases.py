@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from fusion_world import BUCKETS, COUNTERS, GAUGES, NAMESPACES, PODS, RECORDED
+from fusion_world import BUCKETS, COUNTERS, GAUGES, INFO, NAMESPACES, PODS, RECORDED
 from hypothesis import strategies as st
 from rules_rig import KINDS
 
@@ -31,6 +32,7 @@ class Case:
     world: int
     requests: tuple[tuple[str, tuple[str, ...]], ...]
     selector: str = ""
+    namespace_label: str = "namespace"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,8 @@ class Rules:
 
     pods: Rule
     external: Rule
+    exported_pods: Rule  # by `exported_namespace`
+    exported_external: Rule
 
     def plans(self, case: Case) -> list[AnyPlan]:
         """Return the plans of a case's requests."""
@@ -48,9 +52,10 @@ class Rules:
     def _plan(self, case: Case, text: str, namespace: str, names: Sequence[str]) -> AnyPlan | None:
         template = parse_template(text)
         series = f"w{case.world}_g"
+        exported = case.namespace_label != "namespace"
         match case.api:
             case "custom":
-                rule = replace(self.pods, query=template, query_text=text)
+                rule = replace(self.exported_pods if exported else self.pods, query=template, query_text=text)
                 kind = next(one for one in KINDS if one.singular == "pod")
                 entry = Entry(metric="m", kind=kind, series=series, label="pod", rule=rule)
                 selector = parse_selector(case.selector)
@@ -63,7 +68,7 @@ class Rules:
                     asked_for="pods",
                 )
             case "external":
-                rule = replace(self.external, query=template, query_text=text)
+                rule = replace(self.exported_external if exported else self.external, query=template, query_text=text)
                 entry = Entry(metric="m", kind=None, series=series, label="", rule=rule)
                 return plan_external(entry, namespace=namespace, selector=parse_selector(case.selector), kinds=KINDS)
             case _:
@@ -72,7 +77,7 @@ class Rules:
                     location=self.pods.location,
                     container_query=template,
                     node_query=template,
-                    namespace_label="namespace",
+                    namespace_label=case.namespace_label,
                     pod_label="pod",
                     node_label="pod",
                     container_label="container",
@@ -98,6 +103,9 @@ SELECTORS = st.one_of(
     st.just(f'{{__name__=~"W_(c|d)",{OWN}}}'),
     st.just(f"W_{RECORDED}{{{OWN}}}"),
     st.just(f'W_g{{namespace=~"shop|w.*",pod!="q11",{OWN}}}'),
+    st.just(f'W_k{{{OWN},pod=~"p-1|p-2"}}'),
+    st.just(f'W_g{{{OWN},exported_namespace!="shop",namespace=~".*"}}'),
+    st.just(f'W_g{{team="",{OWN}}}'),
 )
 ODD_SELECTORS = one_of_texts(
     "W_g",
@@ -199,6 +207,9 @@ MATCHINGS = one_of_texts(
 @st.composite
 def grouped(draw: st.DrawFn, many: str, one: str, operator: str) -> str:
     """Draw an operator with many samples on one side."""
+    one_each = f"max by (pod, namespace, label_app) (W_{INFO}{{{OWN}}})"
+    if draw(st.integers(0, 3)) == 0:
+        return f"({many}) * on (<<.GroupBy>>, namespace) group_left (label_app) {one_each}"
     many = draw(one_of_texts(many, f"sum by (pod, namespace, container) ({many})"))
     one = draw(one_of_texts(one, f"max by (pod, namespace) ({one})", f"max by (pod) ({one})"))
     side = draw(one_of_texts("left", "right"))
@@ -216,9 +227,13 @@ def featured(draw: st.DrawFn, feature: str, depth: int) -> str:
     if kind == "function" and name not in allowed.NUMBERS:
         return draw(called(depth, name))
     if kind == "operator":
-        return draw(joined(depth, name))
+        alike = f"max by (pod) ({inner})"
+        # What equals itself, and what is left of it: chance gives few samples there.
+        likely = {"==": f"{alike} == {alike}", "unless": f"{alike} unless ({alike} > 1)"}.get(name)
+        return likely if likely and draw(st.booleans()) else draw(joined(depth, name))
     if kind.startswith("group_"):
-        sides = (f"sum by (pod, namespace, container) ({inner})", f"max by (pod, team) ({other})")
+        one = draw(one_of_texts(*["max by (pod)"] * 3, "max by (pod, team)"))
+        sides = (f"sum by (pod, namespace, container) ({inner})", f"{one} ({other})")
         left, right = sides if kind == "group_left" else sides[::-1]
         return f"{left} * on (pod) {kind} {draw(one_of_texts('', '(team)'))} {right}"
     labels = "(pod)" if kind == "on" else draw(one_of_texts("(namespace)", "(code)"))
@@ -260,6 +275,10 @@ def odd_calls(draw: st.DrawFn, depth: int) -> str:
             f"({inner}) * scalar({inner})",
             f"({inner}) * (hour() >= bool 0)",
             f"sort({inner})",
+            f"bottomk by (<<.GroupBy>>, namespace) (1, {inner})",
+            f'label_join({inner}, "namespace", "-", "pod")',
+            f"absent_over_time({draw(SELECTORS)}[2m])",
+            f"({inner}) > 5m",
             f'count_values by (pod) ("v", {inner})',
             draw(ODD_SELECTORS),
         )
@@ -288,6 +307,10 @@ def cases(draw: st.DrawFn, worlds: int, feature: str) -> Case:
     template = draw(featured(feature, draw(st.integers(1, 3))))
     if draw(st.integers(0, 2)) and api != "external":
         template = f"{draw(st.sampled_from(sorted(allowed.AGGREGATIONS)))}({template}) by (<<.GroupBy>>)"
+    template = draw(one_of_texts(*["{}"] * 6, "{} # of { each", "# {\n {}", "({}\n)")).replace("{}", template)
+    namespace_label = draw(one_of_texts("namespace", "namespace", "exported_namespace"))
+    if namespace_label != "namespace" and draw(st.booleans()):
+        template = re.sub(r"\bnamespace\b", namespace_label, template)
     if api == "external":
         label = draw(one_of_texts("code", "namespace", "pod"))
         template = template.replace("<<.GroupBy>>", label).replace("namespace, namespace", "namespace")
@@ -296,11 +319,18 @@ def cases(draw: st.DrawFn, worlds: int, feature: str) -> Case:
     requests = draw(st.lists(st.tuples(namespace, names), min_size=2, max_size=5, unique=True))
     if api == "external":
         requests = [(namespace, ()) for namespace in dict.fromkeys(namespace for namespace, _ in requests)]
-    selector = draw(one_of_texts("", "", "", "code=200", "code!=200", "container in (a,b)", "namespace!=web"))
+    selector = draw(
+        one_of_texts(
+            *[""] * 6,
+            *("code=200", "code!=200", "container in (a,b)", "!team", "pod in (p-1,p-2)", "pod=p-1"),
+            *("namespace!=web", "namespace=shop", "exported_namespace in (shop,web)"),
+        )
+    )
     return Case(
         api=api,
         template=template,
         world=draw(st.integers(0, worlds - 1)),
         requests=tuple(requests),
         selector=selector if api in {"custom", "external"} else "",
+        namespace_label=namespace_label,
     )

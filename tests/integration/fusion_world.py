@@ -22,11 +22,14 @@ STEP_SECONDS = 30
 SAMPLES = 30
 # What Prometheus writes where a series ends (model/value of its data model).
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
-GAUGES, COUNTERS, BUCKETS, RECORDED = ("g", "k"), ("c", "d"), "h_bucket", "recorded"
+GAUGES, COUNTERS, BUCKETS, RECORDED, INFO = ("g", "k"), ("c", "d"), "h_bucket", "recorded", "pod_labels"
 
 
 def series_of_world(world: int, at_seconds: float) -> Iterator[WrittenSeries]:
-    """Yield a world's series: labels are missing at random, names collide, some metrics have one namespace only."""
+    """Yield a world's series: labels are missing at random, names collide, some metrics have one namespace only.
+
+    `exported_namespace` is another namespace than `namespace`, and two of these may share one.
+    """
     rng = random.Random(f"world {world}")  # noqa: S311 - data for a test
     for metric in (*GAUGES, *COUNTERS):
         only = rng.choice(NAMESPACES) if rng.random() < 0.2 else None
@@ -42,13 +45,24 @@ def series_of_world(world: int, at_seconds: float) -> Iterator[WrittenSeries]:
             if rng.random() < 0.9:
                 labels = _labels(f"w{world}_{BUCKETS}", namespace, pod, le=le)
                 yield _written(labels, [float(count * at) for at in range(SAMPLES)], at_seconds)
+    for namespace, pod in product(NAMESPACES, PODS):
+        if rng.random() < 0.8:
+            labels = _labels(f"w{world}_{INFO}", namespace, pod, label_app=rng.choice(["cart", "desk"]))
+            yield _written(labels, [1.0] * SAMPLES, at_seconds)
     for pod in PODS:
         yield _written(_labels(f"w{world}_{RECORDED}", "", pod), _values("g", rng), at_seconds)
 
 
 def _labels(metric: str, namespace: str, pod: str, **more: str) -> dict[str, str]:
-    labels = {"__name__": metric, "namespace": namespace, "pod": pod, **more}
+    labels = {"__name__": metric, "namespace": namespace, "pod": pod, "exported_namespace": _exported(namespace, pod)}
+    labels |= more
     return {name: value for name, value in labels.items() if value}
+
+
+def _exported(namespace: str, pod: str) -> str:
+    """Return the namespace that a target names itself; none for one in five."""
+    number = 2 * (*NAMESPACES, "").index(namespace) + (*PODS, "").index(pod)
+    return "" if number % 5 == 4 else NAMESPACES[number % len(NAMESPACES)]
 
 
 def _written(labels: dict[str, str], values: list[float], at_seconds: float) -> WrittenSeries:

@@ -1,8 +1,8 @@
 """The law of fusion, on a real Prometheus: a shared query, split, gives each request what its own query gives.
 
 Each kind of node that may be fused gets as many cases, of which it is a part. TIDEGAUGE_FUSION_CASES=100 runs the long
-form, with so many cases of each kind (9,700 in all, five minutes), and asks that each kind was fused and compared at
-least 50 times. Without it some 480 cases run, the same ones each time.
+form, with so many cases of each kind (9,700 in all, five minutes), and asks that each kind was fused at least 50 times
+in a query that gave somebody samples. Without it some 480 cases run, the same ones each time.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from adapter.rules.fusion import (
     Split,
     asks_separately,
     fused,
+    is_for_all,
     member_of,
     shape_of,
     skeleton_of,
@@ -55,13 +56,19 @@ SETTINGS = settings(
 )
 RULES = """
 rules:
-- seriesQuery: load
+- &pods
+  seriesQuery: load
   resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
   metricsQuery: <<.Series>>{<<.LabelMatchers>>}
+- <<: *pods
+  resources: {overrides: {exported_namespace: {resource: namespace}, pod: {resource: pod}}}
 externalRules:
-- seriesQuery: load
+- &queues
+  seriesQuery: load
   resources: {overrides: {namespace: {resource: namespace}}}
   metricsQuery: <<.Series>>{<<.LabelMatchers>>}
+- <<: *queues
+  resources: {overrides: {exported_namespace: {resource: namespace}}}
 """
 
 
@@ -82,8 +89,8 @@ def asking(prometheus_binaries: Path, tmp_path_factory: pytest.TempPathFactory) 
 def rules(tmp_path_factory: pytest.TempPathFactory) -> Rules:
     """Return the rules whose queries the cases exchange."""
     rulebook: Rulebook = rulebook_from(RULES, tmp_path_factory.mktemp("rules"))
-    pods, external = rulebook.rules
-    return Rules(pods=pods, external=external)
+    pods, exported_pods, external, exported_external = rulebook.rules
+    return Rules(pods=pods, exported_pods=exported_pods, external=external, exported_external=exported_external)
 
 
 TRAP_REQUESTS = (
@@ -119,7 +126,7 @@ def differences(asking: Asking, shape: Shape, plans: Sequence[AnyPlan], counts: 
     found = []
     for way, queries in ways_of(shape, plans):
         answers = [(query, asking.ask(query.promql)) for query in queries]
-        good = [(query, answer) for query, answer in answers if isinstance(answer, QueryAnswer)]
+        good = [(query, answer) for query, answer in answers if isinstance(answer, QueryAnswer) and is_for_all(answer)]
         if len(good) < len(answers):
             counts["rejected"] += 1
             continue
@@ -130,7 +137,9 @@ def differences(asking: Asking, shape: Shape, plans: Sequence[AnyPlan], counts: 
         counts[way] += 1
         for member, (promql, answer) in alone.items():
             if isinstance(answer, QueryRejected):
-                found.append(f"{way}: {member} alone: {answer}")
+                # An operator without samples on one side does not look at the other, so a part may not meet the fault.
+                counts["answered in parts"] += way == "divided"
+                found += [] if way == "divided" else [f"{way}: {member} alone: {answer}"]
                 continue
             own, share = sorted(rows(answer.result)), sorted(rows(parted.vectors[member]))
             counts["compared"] += 1
@@ -177,10 +186,10 @@ def test_a_shared_query_gives_what_separate_queries_give(asking: Asking, rules: 
         counts["cases"] += 1
         counts["fused"] += any(len(sharing) > 1 for sharing in shapes.values())
         for shape, sharing in shapes.items():
-            before = counts["compared"]
+            before = counts["with samples"]
             found = differences(asking, shape, sharing, counts)
             assert not found, "\n".join([str(case), *found])
-            if counts["compared"] > before:
+            if counts["with samples"] > before:
                 kinds.update(kinds_of(sharing[0].promql))
 
     for kind in sorted(wanted_kinds()):
@@ -191,6 +200,7 @@ def test_a_shared_query_gives_what_separate_queries_give(asking: Asking, rules: 
     assert counts["cases"] >= (2000 if LONG else 100)
     assert counts["fused"] >= counts["cases"] / 2
     assert counts["unsteady"] <= counts["cases"] / 50
+    assert counts["answered in parts"] <= counts["cases"] / 500
     assert not LONG or not {kind for kind in wanted_kinds() if kinds[kind] < OFTEN}
 
 
