@@ -86,6 +86,7 @@ class Fetching:
             observer=self.observer,
             limits=limits,
             moments=Moments(clocks=self.clocks, grid_seconds=self.evaluation_grid_seconds),
+            turns=self._turns_of,
             timeout_seconds=self.timeout_seconds,
         )
 

@@ -99,6 +99,7 @@ async def brought(parts: Parts, due: Sequence[Demand], asking: Asking, *, widene
                 [replace(model, result=age.vectors[one.member]) for age in ages],
                 window_seconds=window_seconds,
                 lag_seconds=asking.moment.lag_seconds,
+                demand=one,
             )
             for one in due
             if model is not None and one.member not in failed
@@ -119,6 +120,7 @@ def fetched(
     *,
     window_seconds: int | None,
     lag_seconds: float = 0.0,
+    demand: Demand | None = None,
 ) -> Fetched:
     """Return the answer of one plan, with what its values' ages are told from."""
     ages = None
@@ -129,7 +131,7 @@ def fetched(
             evaluated_at_seconds=answer.evaluated_at_seconds,
             max_age_seconds=plan.rule.policies.max_sample_age_seconds,
         )
-    return Fetched(answer=answer, window_seconds=window_seconds, ages=ages, lag_seconds=lag_seconds)
+    return Fetched(answer=answer, window_seconds=window_seconds, ages=ages, demand=demand, lag_seconds=lag_seconds)
 
 
 def _members_of(failures: Sequence[Failure], members: Sequence[Member]) -> Mapping[Member, UpstreamError]:

@@ -1,16 +1,17 @@
 """One query for many callers: what is due of a shape is asked together, by what callers asked for lately.
 
 The first request after the TTL refreshes, in one query, everything of its shape that was asked for within two periods
-of an autoscaler. What is new is asked for by itself at once and joins the next sweep. A shared query that fails for
-what may be one member's fault, or for a limit of the server, is narrowed down (`narrowing`): the others get their
-answers, and for a while only the one at fault is asked for by itself.
+of an autoscaler. What is new is asked for by itself at once and joins the next sweep; where so much is new that it has
+to wait for its turn, it is asked together when the turn comes. A shared query that fails for what may be one member's
+fault, or for a limit of the server, is narrowed down (`narrowing`): the others get their answers, and for a while only
+the one at fault is asked for by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Protocol
@@ -37,11 +38,15 @@ from adapter.runtime.sweep_groups import (
     Group,
     Parts,
     in_turn,
+    read,
 )
+from adapter.runtime.turns import Turns
 
 _log = logging.getLogger(__name__)
 
 _SHAPES: Final = 2_000
+# So many answers take about a millisecond to keep, in which nobody else is served.
+_KEPT_AT_ONCE: Final = 50
 _LATE: Final = frozenset({"timeout", "query_timeout"})
 _HELD_UP: Final = frozenset({"timeout", "connection", "breaker"})
 
@@ -60,6 +65,7 @@ class Sweep:
     Attributes:
         ask: asks the backend, and reports it for the rule.
         limits: what the backend takes in a query.
+        turns: those of a rule, which `ask` takes.
         timeout_seconds: what all queries of one plan, or of one sweep, have together.
     """
 
@@ -69,6 +75,7 @@ class Sweep:
     observer: SweepObserver
     limits: Limits
     moments: Moments
+    turns: Callable[[str], Turns]
     timeout_seconds: float
     _shapes: LRUCache[Skeleton, Shape | NotFusable] = field(default_factory=lambda: LRUCache(maxsize=_SHAPES))
     _groups: LRUCache[tuple[Parts, float | None, float, float], Group] = field(
@@ -99,9 +106,10 @@ class Sweep:
         known = group.demands.get(member)
         if known is None:
             group.demands[member] = known = Demand(member=member, plan=plan, key=key, asked_at=now)
-            return replace(await self._of_one(parts, plan, key, questions), demand=known)
+            found = await self._gathered(group, known, now) or await self._of_one(parts, plan, key, questions)
+            return replace(found, demand=known)
         known.asked_at = now
-        shared = await self._shared(group, known, now)
+        shared = await self._shared(group, known, now) or await self._gathered(group, known, now)
         return replace(shared or await self._by_itself(group, parts, plan, key, questions), demand=known)
 
     async def together(self, plans: Sequence[UsePlan], keys: Sequence[Key]) -> None:
@@ -184,8 +192,8 @@ class Sweep:
             return False
         return len(plan.promql.encode()) <= self.limits.max_bytes()
 
-    def _asking(self, plan: Plan | UsePlan, moment: Moment) -> Asking:
-        deadline = self.clocks.monotonic() + self.timeout_seconds
+    def _asking(self, plan: Plan | UsePlan, moment: Moment, deadline: float | None = None) -> Asking:
+        deadline = self.clocks.monotonic() + self.timeout_seconds if deadline is None else deadline
         return Asking(ask=self.ask, limits=self.limits, rule=plan.rule.id, moment=moment, deadline=deadline)
 
     # ---- together
@@ -194,6 +202,8 @@ class Sweep:
         """Return a member's answer of the sweep under way or of a new one; None if it has to be asked for by itself."""
         if group.task is None:
             if group.is_parted(now) or now < own.alone_until:
+                return None
+            if now - group.swept_at < own.key[2] / 2:  # its answer was not kept: a cache that is full would be for none
                 return None
             moment = self.moments.of(own.key)
             due = [one for one in group.due(own, now) if self.moments.fits(one.key, moment)]
@@ -204,6 +214,28 @@ class Sweep:
             return None
         return (await asyncio.shield(group.task)).get(own.member)
 
+    async def _gathered(self, group: Group, own: Demand, now: float) -> Fetched | None:
+        """Return a member's answer of the query of those who wait for a turn; None if none has to be waited for."""
+        turns = self.turns(own.plan.rule.id)
+        if not turns.are_taken or group.is_parted(now) or now < own.alone_until:
+            return None
+        group.waiting[own.member] = own
+        if group.gathering is None:
+            group.gathering = self.cache.start(self._asked_in_turn(group, turns))
+            group.gathering.add_done_callback(read)
+        return (await asyncio.shield(group.gathering)).get(own.member)
+
+    async def _asked_in_turn(self, group: Group, turns: Turns) -> Mapping[Member, Fetched]:
+        deadline = self.clocks.monotonic() + self.timeout_seconds
+        try:
+            async with turns.taken(seconds=self.timeout_seconds):
+                pass
+        finally:
+            due = group.gathered()
+        if len(due) < 2:  # noqa: PLR2004 - one alone shares with nobody
+            return {}
+        return await self._swept(group, due, Moment(at_seconds=self.clocks.wall()), deadline)
+
     def _started(self, group: Group, due: Sequence[Demand], moment: Moment) -> asyncio.Task[Mapping[Member, Fetched]]:
         """Start a sweep; nobody who leaves ends it."""
         group.included = frozenset(one.member for one in due)
@@ -211,11 +243,13 @@ class Sweep:
         task.add_done_callback(group.ended)
         return task
 
-    async def _swept(self, group: Group, due: Sequence[Demand], moment: Moment) -> Mapping[Member, Fetched]:
+    async def _swept(
+        self, group: Group, due: Sequence[Demand], moment: Moment, deadline: float | None = None
+    ) -> Mapping[Member, Fetched]:
         """Ask for all that is due, and keep the answers; who gets none has to ask alone."""
         asked_at = self.clocks.monotonic()
         widened = bool(group.parts.values.label) and asked_at >= group.named_until
-        asking = self._asking(due[0].plan, moment)
+        asking = self._asking(due[0].plan, moment, deadline)
         works = [partial(brought, group.parts, some, asking, widened=widened) for some in in_turn(due)]
         try:
             several = await each(works, len(works))
@@ -227,13 +261,20 @@ class Sweep:
         found: dict[Member, Fetched] = {}
         for one in several:
             found |= one.found
-        for demand in due:
-            if demand.member in found:
-                self.cache.put(demand.key, replace(found[demand.member], demand=demand), asked_at=asked_at)
+        await self._keep(due, found, asked_at)
+        group.swept_at = asked_at if found else group.swept_at
         self._learn(group, due, several)
         outcome = "separate" if any(one.parted for one in several) or not found else "ok"
         self.observer.swept(outcome=outcome, queries=sum(one.queries for one in several), answers=len(found))
         return found
+
+    async def _keep(self, due: Sequence[Demand], found: Mapping[Member, Fetched], asked_at: float) -> None:
+        for place, demand in enumerate(due, start=1):
+            answer = found.get(demand.member)
+            if answer is not None:
+                self.cache.put(demand.key, answer, asked_at=asked_at)
+            if place % _KEPT_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def _learn(self, group: Group, due: Sequence[Demand], several: Sequence[Brought]) -> None:
         """Remember what not to share for a while, and whether to write names into the query."""

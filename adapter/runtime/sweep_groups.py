@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
 from cachetools import LRUCache
@@ -51,12 +52,18 @@ class Parts:
 
 @dataclass(slots=True, kw_only=True)
 class Group:
-    """What is asked for in one shape, and the sweep that is under way, with those whom it answers."""
+    """What is asked for in one shape, and the sweep that is under way, with those whom it answers.
+
+    Those who would have to wait for a turn wait together, and are asked for together when there is one.
+    """
 
     parts: Parts
     demands: LRUCache[Member, Demand] = field(default_factory=lambda: LRUCache(maxsize=_MEMBERS))
     task: asyncio.Task[Mapping[Member, Fetched]] | None = None
     included: frozenset[Member] = frozenset()
+    waiting: dict[Member, Demand] = field(default_factory=dict)
+    gathering: asyncio.Task[Mapping[Member, Fetched]] | None = None
+    swept_at: float = -inf
     alone_until: float = 0.0
     named_until: float = 0.0
     _late_until: float = 0.0
@@ -86,8 +93,18 @@ class Group:
     def ended(self, task: asyncio.Task[Mapping[Member, Fetched]]) -> None:
         """Forget a sweep that has ended."""
         self.task, self.included = None, frozenset()
-        if not task.cancelled():
-            task.exception()  # read, so that a failure whose callers have all left is not reported as forgotten
+        read(task)
+
+    def gathered(self) -> list[Demand]:
+        """Return those who wait, whose turn it is now; who comes later waits for the next one."""
+        waiting, self.waiting, self.gathering = list(self.waiting.values()), {}, None
+        return waiting
+
+
+def read(task: asyncio.Task[Mapping[Member, Fetched]]) -> None:
+    """Look at how a task ended, so that a failure whose callers have all left is not reported as forgotten."""
+    if not task.cancelled():
+        task.exception()
 
 
 def in_turn(due: Sequence[Demand]) -> list[Sequence[Demand]]:

@@ -16,6 +16,11 @@ class Turns:
     def __init__(self, count: int) -> None:
         self._free = asyncio.Semaphore(count)
 
+    @property
+    def are_taken(self) -> bool:
+        """Say whether whoever asks now has to wait."""
+        return self._free.locked()
+
     @asynccontextmanager
     async def taken(self, *, seconds: float) -> AsyncIterator[None]:
         """Wait for a turn, at most so long, and lend it.

@@ -134,7 +134,14 @@ class Rig:
     """Requests for the load of pods, each of whose values is a hundred times its namespace's number and its own."""
 
     def __init__(
-        self, folder: Path, more: str = "", *, max_query_bytes: int = 16_384, grid_seconds: float = 0.0
+        self,
+        folder: Path,
+        more: str = "",
+        *,
+        max_query_bytes: int = 16_384,
+        grid_seconds: float = 0.0,
+        timeout_seconds: float = 5.0,
+        cache_entries: int = 10_000,
     ) -> None:
         path = folder / "rules.yaml"
         path.write_text(RULES.format(more=more))
@@ -145,13 +152,15 @@ class Rig:
         self.prometheus = Prometheus()
         self.reports = Reports()
         clocks = self.clock.clocks()
-        self.cache = QueryCache(max_bytes=10**7, max_entries=10_000, clock=clocks.monotonic, observer=self.reports)
+        self.cache = QueryCache(
+            max_bytes=10**7, max_entries=cache_entries, clock=clocks.monotonic, observer=self.reports
+        )
         self.fetching = Fetching(
             backend=self.prometheus,
             cache=self.cache,
             clocks=clocks,
             observer=self.reports,
-            timeout_seconds=5.0,
+            timeout_seconds=timeout_seconds,
             max_query_bytes=max_query_bytes,
             evaluation_grid_seconds=grid_seconds,
         )

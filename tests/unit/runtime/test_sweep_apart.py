@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,7 +83,7 @@ async def test_a_slow_rule_holds_up_no_other(tmp_path: Path) -> None:
         rig.clock.now += 15.0
     assert not any(one.done() for one in waiting)
     rig.prometheus.gate.set()
-    await asyncio.gather(*waiting)
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_a_question_that_fails_ends_those_beside_it(tmp_path: Path) -> None:
@@ -211,3 +212,65 @@ async def test_a_list_that_is_refused_is_asked_for_by_namespace(tmp_path: Path) 
     for plan in plans:
         await rig.fetching.fetch_use(plan, ttl_seconds=10.0)
     assert rig.queries() == 3
+
+
+async def test_much_that_is_new_is_asked_for_together_when_its_turn_comes(tmp_path: Path) -> None:
+    """After a start thousands ask for the first time: some at once, the others together and not one after the other."""
+    rig = Rig(tmp_path)
+    rig.fill(300, 1)
+    rig.prometheus.gate.clear()
+    asking = [asyncio.create_task(rig.ask(f"ns{n}", "pod0")) for n in range(300)]
+    await rig.prometheus.waits.wait()
+    rig.prometheus.gate.set()
+
+    assert await asyncio.gather(*asking) == [{"pod0": n * 100.0} for n in range(300)]
+    assert rig.queries() == rig.fetching.queries_of_a_rule + 1
+
+
+async def test_who_waits_for_a_turn_may_leave(tmp_path: Path) -> None:
+    """Those who wait together are independent: one leaves, one is at fault, the others are answered."""
+    rig = Rig(tmp_path)
+    rig.fill(40, 1)
+    fault = QueryRejected("vector cannot contain metrics with the same labelset", status=422, kind="execution")
+    rig.prometheus.fails = lambda promql: fault if re.search(r"\bns39\b", promql) else None
+    rig.prometheus.gate.clear()
+    asking = [asyncio.create_task(rig.ask(f"ns{n}", "pod0")) for n in range(40)]
+    await rig.prometheus.waits.wait()
+    asking[20].cancel()
+    rig.prometheus.gate.set()
+    found = await asyncio.gather(*asking, return_exceptions=True)
+
+    assert [n for n, one in enumerate(found) if isinstance(one, BaseException)] == [20, 39]
+    assert found[39] is fault
+    assert rig.queries() < 30
+
+
+async def test_a_turn_that_does_not_come_is_an_error_for_all_who_wait(tmp_path: Path) -> None:
+    """Who waits for a turn for as long as a query may take hears so, and nothing is left behind."""
+    rig = Rig(tmp_path, timeout_seconds=0.05)
+    rig.fill(20, 1)
+    rig.prometheus.gate.clear()
+    asking = [asyncio.create_task(rig.ask(f"ns{n}", "pod0")) for n in range(20)]
+    late = asking[rig.fetching.queries_of_a_rule :]
+
+    found = await asyncio.gather(*late, return_exceptions=True)
+
+    assert {one.kind for one in found if isinstance(one, PrometheusUnavailable)} == {"overloaded"}
+    assert len(found) == 10
+    rig.prometheus.gate.set()
+    await asyncio.gather(*asking, return_exceptions=True)
+    assert await rig.ask("ns19", "pod0") == {"pod0": 1900.0}
+
+
+async def test_answers_that_the_cache_has_no_room_for_cost_no_sweep_each(tmp_path: Path) -> None:
+    """Where more is asked for than is kept, whoever misses soon after a sweep is asked for alone."""
+    rig = Rig(tmp_path, cache_entries=10)
+    rig.fill(50, 1)
+    await rig.ask_all(50, "pod0")
+    rig.queries()
+    rig.clock.now += 15.0
+
+    await rig.ask_all(50, "pod0")
+
+    assert rig.queries() <= 51
+    assert len(rig.reports.sweeps) == 1
