@@ -1,4 +1,4 @@
-"""Python's garbage collector, out of the way while a thread makes something large."""
+"""Python's garbage collector, out of the way: while a thread makes something large, and of what is kept for long."""
 
 from __future__ import annotations
 
@@ -9,6 +9,20 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
+
+# New objects between two collections of the youngest, and how many of these the older ones wait for. Python's own 700,
+# 10, 10 are for programs that keep little: an answer of 6,000 samples brings 24 collections, and every fifth answer one
+# of all that is kept. With 125,000 samples kept an answer took 2.6 times the CPU, and the longest collection 0.2 s, in
+# which nobody was served. What comes between two collections now takes some 10 MB; most of it has no cycles, and goes
+# without any.
+_THRESHOLDS = (50_000, 20, 20)
+
+
+def collect_seldom() -> None:
+    """Have what is there now passed over for ever, and what comes looked at seldom: for a program that serves long."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_THRESHOLDS)
 
 
 async def made_aside(make: Callable[[], T]) -> T:
