@@ -216,9 +216,9 @@ def _struck(scene: _Scene, fault: Fault, spared: float) -> Span:
         name=fault.name,
         begin=begin,
         end=end,
-        may_fail=fault.may_fail,
+        may_fail=fault.fails != "never",
         absent=fault.absent,
-        must_fail=fault.may_fail and spared < end - begin,
+        must_fail=fault.fails == "must" and spared < end - begin,
         spared=spared,
         calls=backend.asked - calls,
     )

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from rig.processes import Child
 
@@ -64,7 +64,7 @@ class Fault:
     Attributes:
         strike: does it for so many seconds and cures it; when it returns, all is well again.
         seconds: how long; `quick_seconds` in a quick run, 0 to leave it out there.
-        may_fail: whether requests may fail meanwhile.
+        fails: whether requests fail meanwhile: `must`, else it was no fault; `may`; or `never`.
         absent: whether series are truly not there for a while.
         opens: whether the breaker must have opened by its end.
         spared: for so many seconds requests are answered nevertheless; None: for as long as old answers may be told.
@@ -74,7 +74,7 @@ class Fault:
     strike: Strike
     seconds: float
     quick_seconds: float = 0.0
-    may_fail: bool = True
+    fails: Literal["must", "may", "never"] = "must"
     absent: bool = False
     opens: bool = False
     spared: float | None = None
@@ -131,9 +131,9 @@ def _front(order: str) -> Strike:
 FAULTS: Final = (
     Fault(name="killed, and started on its data", strike=_killed, seconds=15, quick_seconds=1),
     Fault(name="hung (SIGSTOP)", strike=_hung, seconds=20, quick_seconds=6, opens=True),
-    Fault(name="answers 3 s late", strike=_front("delay 3"), seconds=20, may_fail=False),
+    Fault(name="answers 3 s late", strike=_front("delay 3"), seconds=20, fails="never"),
     Fault(name="answers in drips", strike=_front("drip 0.25"), seconds=20),
-    Fault(name="stands still 0.9 s of each second", strike=_stutters, seconds=20, may_fail=False),
+    Fault(name="stands still 0.9 s of each second", strike=_stutters, seconds=20, fails="may"),
     Fault(name="refuses connections", strike=_front("refuse"), seconds=15),
     Fault(name="resets in mid-answer", strike=_front("reset"), seconds=15),
     Fault(name="half answers", strike=_front("half"), seconds=15, quick_seconds=1.5),
@@ -141,7 +141,7 @@ FAULTS: Final = (
     Fault(name="success with something else", strike=_front("page"), seconds=15),
     Fault(name="half the series, and a warning", strike=_front("warned"), seconds=15),
     Fault(name="started without its data", strike=_emptied, seconds=20, quick_seconds=2, absent=True),
-    Fault(name="takes in series all the while", strike=_busy, seconds=15, may_fail=False),
+    Fault(name="takes in series all the while", strike=_busy, seconds=15, fails="never"),
     Fault(name="kube-apiserver killed", strike=_no_plane, seconds=20, spared=0),
 )
 # For a caller of whom kube-apiserver is not asked: the names of pods count for another minute.
