@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +19,13 @@ pytestmark = pytest.mark.anyio
 
 @asynccontextmanager
 async def answering(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Answer each connection with some bytes, none for never; give the port."""
+    """Answer each connection with some bytes, none for never; give the port. All connections are gone at the end."""
+    under_way: list[asyncio.Task[None]] = []
+    begun = asyncio.Event()
+
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        under_way.append(asyncio.create_task(serve(reader, writer)))
+        begun.set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -32,10 +39,14 @@ async def answering(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncIt
             pass
         finally:
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(begin, "127.0.0.1", 0, ssl=tls)
     async with server:
         yield server.sockets[0].getsockname()[1]
+        await begun.wait()  # of TLS the client may have been content before the server was
+        await asyncio.gather(*under_way)
 
 
 def http(status: int, body: bytes) -> bytes:
