@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapter.errors import QueryRejected
+from adapter.promql.limits import Limit
 from adapter.promql.model import QueryAnswer, Vector
 from adapter.rules.fusion import Member, Shape
 from adapter.runtime.limits import Limits
@@ -33,10 +34,17 @@ class Silent:
 
 
 def narrowed(
-    shape: Shape, members: list[Member], refuses: Callable[[set[Object]], QueryRejected | None], *, widened: bool
+    shape: Shape,
+    members: list[Member],
+    refuses: Callable[[set[Object]], QueryRejected | None],
+    *,
+    widened: bool = False,
+    learned: int | None = None,
 ) -> Narrowing:
-    """Ask for members of a server that refuses some sets of objects."""
+    """Ask for members of a server that refuses some sets of objects; of its limits something may be known."""
     limits = Limits(backend="b", clock=lambda: 0.0, observer=Silent(), max_bytes=1000)
+    if learned is not None:
+        limits.learn(Limit.DATA, shape, most=learned, why="too many samples")
 
     async def ask(promql: str) -> QueryAnswer:
         error = refuses(asked_for(promql))
@@ -76,18 +84,25 @@ def members_of(found: list[tuple[str, tuple[str, ...]]], shape: Shape) -> list[M
     found=requests,
     shape=st.sampled_from([OBJECTS, NAMESPACES]),
     widened=st.booleans(),
+    learned=st.none() | st.integers(1, 20),
     at_fault=st.sets(st.integers(0, 40), max_size=3),
 )
 def test_each_object_is_answered_once_or_failed(
-    *, found: list[tuple[str, tuple[str, ...]]], shape: Shape, widened: bool, at_fault: set[int]
+    *,
+    found: list[tuple[str, tuple[str, ...]]],
+    shape: Shape,
+    widened: bool,
+    learned: int | None,
+    at_fault: set[int],
 ) -> None:
     """Some namespaces are refused in whatever company; nobody is answered twice, or forgotten."""
     members = members_of(found, shape)
     bad = {f"ns{number}" for number in at_fault}
 
-    narrowing = narrowed(
-        shape, members, lambda objects: FAULT if any(one in bad for one, _ in objects) else None, widened=widened
-    )
+    def refuses(objects: set[Object]) -> QueryRejected | None:
+        return FAULT if any(namespace in bad for namespace, _ in objects) else None
+
+    narrowing = narrowed(shape, members, refuses, widened=widened, learned=learned)
 
     answered, failed = of(narrowing, failed=False), of(narrowing, failed=True)
     assert set(answered) | set(failed) == objects_of(members, shape)
@@ -108,7 +123,7 @@ def test_a_limit_that_one_object_passes_is_passed_by_all(
     def refuses(objects: set[Object]) -> QueryRejected | None:
         return MANY if len(objects & wanted) > most else None
 
-    narrowing = narrowed(shape, members, refuses, widened=False)
+    narrowing = narrowed(shape, members, refuses)
 
     assert of(narrowing, failed=False) == Counter(wanted)
     assert not narrowing.failures
