@@ -52,6 +52,7 @@ class Brought:
         at_fault: members whose own query was seen to fail, and why.
         reason: why somebody has to ask alone; empty if nobody has.
         parted: whether nothing of this shape should be shared for a while.
+        nothing_worked: whether no query at all was answered.
         names_help: whether names should be written into the query for a while.
         queries: how many queries there were.
     """
@@ -60,6 +61,7 @@ class Brought:
     at_fault: Mapping[Member, UpstreamError] = field(default_factory=dict)
     reason: str = ""
     parted: bool = False
+    nothing_worked: bool = False
     names_help: bool = False
     queries: int = 0
 
@@ -107,6 +109,7 @@ async def brought(parts: Parts, due: Sequence[Demand], asking: Asking, *, widene
         at_fault=_members_of(named, members),
         reason=str(failures[0].error) if failures else ("only together are they refused" if uneven else ""),
         parted=uneven or any(one.gave_up for one in questions),
+        nothing_worked=not answers,
         names_help=wasteful or any(one.names_help for one in questions),
         queries=queries,
     )

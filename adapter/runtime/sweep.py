@@ -156,9 +156,9 @@ class Sweep:
         """Ask for one of a group, whose sharing is judged by how that ends."""
         try:
             found = await self._of_one(parts, plan, key, questions)
-        except PrometheusUnavailable as error:
-            if error.kind in _HELD_UP:
-                group.tried_alone(answered=False)
+        except UpstreamError as error:
+            held_up = isinstance(error, PrometheusUnavailable) and error.kind in _HELD_UP
+            group.tried_alone(answered=False, held_up=held_up)
             raise
         group.tried_alone(answered=True)
         return found
@@ -285,8 +285,8 @@ class Sweep:
                 demand.alone_until = now + ALONE_SECONDS
         if any(one.names_help for one in several):
             group.named_until = now + NAMED_SECONDS
-        if any(one.parted for one in several):
-            group.alone_until = now + ALONE_SECONDS
+        if parted := [one for one in several if one.parted]:
+            group.part(now, nothing_worked=all(one.nothing_worked for one in parted))
         for reason in dict.fromkeys(one.reason for one in several if one.reason):
             alone = len(due) if not at_fault else len(at_fault)
             _log.info("of %d requests that share a query %d are asked for by themselves: %s", len(due), alone, reason)

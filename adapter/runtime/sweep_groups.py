@@ -22,6 +22,8 @@ _DEMAND_SECONDS: Final = 35.0
 ALONE_SECONDS: Final = 300.0
 # A shared query that timed out may only have met a slow moment.
 ALONE_AFTER_TIMEOUT_SECONDS: Final = 60.0
+# Where nothing was answered at all, alone neither, it was the server: a period of the HPA after that, once somebody is.
+_AGAIN_SECONDS: Final = 15.0
 # For so long names are written into the query, where one without them failed or brought too much.
 NAMED_SECONDS: Final = 600.0
 _MEMBERS: Final = 10_000  # of one shape
@@ -68,20 +70,33 @@ class Group:
     named_until: float = 0.0
     _late_until: float = 0.0
     _answered_alone: bool = False
+    _again_at: float = inf
+    _no_better_alone: bool = False
 
     def is_parted(self, now: float) -> bool:
         """Say whether nothing is shared now."""
         return now < max(self.alone_until, self._late_until)
 
+    def part(self, now: float, *, nothing_worked: bool) -> None:
+        """Share nothing for a while: what is refused may be one request's fault, or everybody's."""
+        self.alone_until = now + ALONE_SECONDS
+        self._again_at = now + _AGAIN_SECONDS if nothing_worked else inf
+        self._no_better_alone = False
+
     def timed_out(self, now: float) -> None:
         """Share nothing for a while: the query may be too slow for being shared."""
         self._late_until, self._answered_alone = now + ALONE_AFTER_TIMEOUT_SECONDS, False
 
-    def tried_alone(self, *, answered: bool) -> None:
-        """Share again if whoever asks alone fares no better: it is the server, and many queries would not help it."""
+    def tried_alone(self, *, answered: bool, held_up: bool = False) -> None:
+        """Learn from how it goes for who asks alone: sharing was not at fault where that fares no better."""
         self._answered_alone |= answered
-        if not self._answered_alone:
-            self._late_until = 0.0
+        if held_up and not self._answered_alone:
+            self._late_until = 0.0  # many queries would not help it
+        if answered and self._no_better_alone:
+            self.alone_until = min(self.alone_until, self._again_at)
+        self._no_better_alone = not answered and self._again_at < inf
+        if answered:
+            self._again_at = inf
 
     def due(self, own: Demand, now: float) -> list[Demand]:
         """Return what was asked for lately and may be shared, this member's first, and forget the rest."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sweep_rig import Rig, plan_of, values_of
 
-from adapter.errors import PrometheusUnavailable, QueryRejected
+from adapter.errors import PartialAnswer, PrometheusUnavailable, QueryRejected
 from adapter.promql.template import parse_template
 from adapter.rules.resource_plan import UsePlan
 from adapter.rules.trail import NO_TRAIL
@@ -162,6 +162,27 @@ async def test_one_that_is_slow_by_itself_does_not_have_them_share_again(tmp_pat
         await rig.ask(f"ns{n}", "pod0")
 
     assert rig.queries() == 3
+
+
+async def test_a_server_without_any_good_answer_is_not_asked_for_each_of_them_long_after(tmp_path: Path) -> None:
+    """While it is ill each asks alone; once somebody is answered, and a period is over, they share again."""
+    rig = Rig(tmp_path)
+    rig.fill(50, 1)
+    await rig.ask_all(50, "pod0")
+    rig.prometheus.fails = lambda _promql: PartialAnswer(("a store is away",))
+    rig.clock.now += 15.0
+    for n in range(50):
+        with pytest.raises(PartialAnswer):
+            await rig.ask(f"ns{n}", "pod0")
+    rig.queries()
+    rig.prometheus.fails = lambda _promql: None
+    await rig.ask_all(50, "pod0")
+    at_first = rig.queries()
+    rig.clock.now += 15.0
+
+    await rig.ask_all(50, "pod0")
+
+    assert (at_first, rig.queries()) == (50, 1)
 
 
 async def use_plans(rig: Rig, namespaces: int) -> list[UsePlan]:
