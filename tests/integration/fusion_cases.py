@@ -229,7 +229,8 @@ def featured(draw: st.DrawFn, feature: str, depth: int) -> str:
     if kind == "operator":
         alike = f"max by (pod) ({inner})"
         # What equals itself, and what is left of it: chance gives few samples there.
-        likely = {"==": f"{alike} == {alike}", "unless": f"{alike} unless ({alike} > 1)"}.get(name)
+        likely = f"{alike} {name} {alike}" if name in {"==", ">=", "<="} else None
+        likely = f"{alike} unless ({alike} > 1)" if name == "unless" else likely
         return likely if likely and draw(st.booleans()) else draw(joined(depth, name))
     if kind.startswith("group_"):
         one = draw(one_of_texts(*["max by (pod)"] * 3, "max by (pod, team)"))
