@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import orjson
 import uvicorn
 
 from bench.world import pods
@@ -59,7 +60,7 @@ class StandIn:
             return
         body = await _body(receive) if scope["method"] == "POST" else b""
         status, document = self._answer(path, parameters, body)
-        content = json.dumps(document).encode()
+        content = orjson.dumps(document)  # four times as fast as json: the adapter's LIST is measured, and not this
         if path.endswith("/pods"):
             self._counts["LIST bytes"] += len(content)
         await send({"type": "http.response.start", "status": status, "headers": _headers(len(content))})

@@ -140,11 +140,12 @@ class Stormed:
 
 
 def wait_for_first(adapter: Server, target: Target) -> None:
-    """Wait until an HPA of each rule is answered rightly.
+    """Wait until the adapter is ready, as a Service does, and then until an HPA of each rule is answered rightly.
 
     Raises:
         TimeoutError: one is not.
     """
+    adapter.wait_for(target, "/readyz")
     by_rule = {hpa.rule: hpa for hpa in world.hpas(world.RULES)}
     for hpa in by_rule.values():
 
@@ -240,8 +241,10 @@ def _grown(name: str, before: _Snapshot, now: _Snapshot) -> float:
 def _words(found: Mapping[str, Any], seen: _Callers) -> str:
     periods: Sequence[Mapping[str, float]] = found["periods"]
     latest = max(one["latest"] for one in periods[1:]) * 1000
+    first = periods[0]
     return (
         f"{', '.join(found['protocols'])}; {sum(one['opened'] for one in periods):.0f} connections, each with one"
         f" handshake, {sum(one['opened'] for one in periods[1:]):.0f} of them after the first period; a turn began at"
-        f" most {latest:.0f} ms late; {seen.words}the client took {found['client_share']:.0%} of a core."
+        f" most {latest:.0f} ms late; in the first period, which is not measured, {first['lost']:.0f} turns were lost and the"
+        f" 99th percentile was {first['p99'] * 1000:.0f} ms; {seen.words}the client took {found['client_share']:.0%} of a core."
     )
