@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -315,6 +316,24 @@ async def test_too_many_objects_are_listed_by_selector(tmp_path: Path) -> None:
     async with cluster(tmp_path, server, WatchSettings(max_objects=10, max_listed_objects=15)) as rig:
         with pytest.raises(ObjectsUnavailable, match="more than 15"):
             await names(rig)
+
+
+async def test_a_page_that_nobody_waits_for_any_more_fails_quietly(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next page is asked for while one is read; where the first is enough to give up, its failure is nobody's."""
+    server = shop(20)
+    server.page_objects = 5
+    server.objects["/api/v1/namespaces/shop/pods"] = []
+    server.fail("continue=", failure(500))
+    async with cluster(tmp_path, server, WatchSettings(max_objects=3)) as rig:
+        assert await names(rig) == ()
+        await rig.settle()
+        gc.collect()
+
+        assert "pods listing" in rig.told.states
+        assert server.calls("list") == 1
+        assert not [one for one in caplog.messages if "never retrieved" in one]
 
 
 async def test_events_beyond_the_bound_end_the_watch(tmp_path: Path) -> None:
