@@ -30,8 +30,8 @@ LABELS_PATH: Final = "/api/v1/labels"
 METRIC_NAMES_PATH: Final = "/api/v1/label/__name__/values"
 BUILD_INFO_PATH: Final = "/api/v1/status/buildinfo"
 
-# Decoding takes some 10 ms per MiB; above this it is done on a thread, so that nobody else waits for it.
-_THREAD_BYTES: Final = 1024 * 1024
+# So much has some thousand samples, which take over 5 ms to decode; more is done on a thread, and requests go on.
+_THREAD_BYTES: Final = 128 * 1024
 # 800 bytes for each of the samples that an answer may have (promql.decode.MAX_SAMPLES). Decoding this much holds
 # the interpreter for some 0.2 s even on a thread, so no flag allows more.
 _MAX_QUERY_BYTES: Final = 16 * 1024 * 1024

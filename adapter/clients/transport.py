@@ -52,6 +52,8 @@ _LONGEST_LOGGED_CHARACTERS: Final = 1000
 
 # Over several periods of the HPA, and shorter than the 75 s after which nginx closes an idle connection itself.
 _KEEP_ALIVE_SECONDS: Final = 60.0
+# Each call looks whether the idle connections still live, which is a call of the system for each.
+_IDLE_CONNECTIONS: Final = 6
 
 
 class Observer(Protocol):
@@ -258,7 +260,7 @@ class Transport:
             verify=context,
             timeout=None,  # noqa: S113 - `call` has one deadline over everything
             limits=httpx.Limits(
-                max_connections=most, max_keepalive_connections=most, keepalive_expiry=_KEEP_ALIVE_SECONDS
+                max_connections=most, max_keepalive_connections=_IDLE_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_SECONDS
             ),
             follow_redirects=False,
             transport=self._transport,

@@ -157,11 +157,12 @@ _ANSWERS: Final = (
         help="evaluate queries at multiples of this, so that replicas send the same; below --cache-ttl, 0 is now",
         group=ANSWERS,
     ),
-    # 64 MiB and 10,000 entries: ten times what a thousand HPAs keep alive.
+    # Twice what ten thousand autoscalers keep alive, as the cache reckons its bytes. A cache that is too small
+    # is worse than none: what a shared query brings for many is gone before they ask.
     Flag(
         name="max-cache-bytes",
         kind=Kind.BYTES,
-        default="64Mi",
+        default="256Mi",
         positive=True,
         help="size of the cache of answers",
         group=ANSWERS,
@@ -169,7 +170,7 @@ _ANSWERS: Final = (
     Flag(
         name="max-cache-entries",
         kind=Kind.INT,
-        default="10000",
+        default="50000",
         positive=True,
         help="answers in the cache",
         group=ANSWERS,

@@ -9,12 +9,13 @@ from typing import Final
 
 from adapter.errors import UpstreamError
 from adapter.promql.ast import range_seconds_of
-from adapter.promql.model import QueryAnswer
-from adapter.rules.fusion import Member, Unsplit, is_for_all, split
+from adapter.promql.model import QueryAnswer, Vector
+from adapter.rules.fusion import Member, Split, Unsplit, is_for_all, split
 from adapter.rules.query import Plan
 from adapter.rules.resource_plan import UsePlan
 from adapter.rules.sample_age import AgeQuestions, Ages, times_of
 from adapter.runtime.cache import Fetched
+from adapter.runtime.garbage import made_aside
 from adapter.runtime.limits import Limits
 from adapter.runtime.moments import Moment
 from adapter.runtime.narrowing import Failure, Narrowing
@@ -23,6 +24,8 @@ from adapter.runtime.sweep_groups import Demand, Parts
 
 # A query without names may bring so many times what was asked for; beyond that names are cheaper.
 _WASTE_AT_MOST: Final = 4.0
+# More take over 5 ms to take apart, so a thread does it and requests go on.
+_SAMPLES_AT_ONCE: Final = 2_000
 
 # A query, its rule, the evaluation time, and until when (on the monotonic clock) the answer has to be there.
 Ask = Callable[[str, str, float, float], Awaitable[QueryAnswer]]
@@ -78,7 +81,7 @@ async def brought(parts: Parts, due: Sequence[Demand], asking: Asking, *, widene
     queries = sum(one.queries for one in questions)
     failures = [failure for one in questions for failure in one.failures]
     answers = [answer for one in questions for _, answer in one.answered]
-    splits = [split(one.answered, members) for one in questions]
+    splits = await _apart(questions, members)
     unsplit = next((one.reason for one in splits if isinstance(one, Unsplit)), "")
     if not all(map(is_for_all, answers)):
         unsplit = "the server remarks something, which may concern one of them only"
@@ -113,6 +116,17 @@ async def brought(parts: Parts, due: Sequence[Demand], asking: Asking, *, widene
         names_help=wasteful or any(one.names_help for one in questions),
         queries=queries,
     )
+
+
+async def _apart(questions: Sequence[Narrowing], members: Sequence[Member]) -> list[Split | Unsplit]:
+    """Return the answers to each question, taken apart, on a thread if they are large."""
+
+    def make() -> list[Split | Unsplit]:
+        return [split(one.answered, members) for one in questions]
+
+    results = [answer.result for one in questions for _, answer in one.answered]
+    samples = sum(len(one.samples) for one in results if isinstance(one, Vector))
+    return make() if samples <= _SAMPLES_AT_ONCE else await made_aside(make)
 
 
 def fetched(

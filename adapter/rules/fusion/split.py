@@ -51,7 +51,7 @@ def split(answers: Sequence[tuple[FusedQuery, QueryAnswer]], members: Iterable[M
     """Return the samples of each member, in the order of the server and of the queries.
 
     All queries are of one shape. Samples of a member have the labels that they would have had alone: a namespace label
-    that was added is taken out.
+    that was added is taken out. The answers are used up: their samples go to the members, and are not copied.
     """
     found: list[tuple[Member, list[Sample]]] = [(member, []) for member in members]
     takers = _takers(found)
@@ -117,7 +117,9 @@ def _hand_out(query: FusedQuery, samples: Sequence[Sample], takers: _Takers) -> 
         if takes is None:
             unwanted.add(key)
         else:
-            takes.append(_without(sample, added) if added else sample)
+            if added:
+                labels.pop(added, None)
+            takes.append(sample)
             taken += 1
     _check(query, unwanted)
     return taken
@@ -136,17 +138,6 @@ def _check(query: FusedQuery, unwanted: Iterable[tuple[str, str]]) -> None:
             raise _StrayError(f"a sample has {query.shape.namespace_label}={namespace!r}, which nobody asked for")
         if not query.widened and name not in named:
             raise _StrayError(f"a sample has {query.shape.label}={name!r}, which nobody asked for")
-
-
-def _without(sample: Sample, label: str) -> Sample:
-    labels = {**sample.labels}
-    del labels[label]
-    return Sample(
-        labels=labels,
-        value=sample.value,
-        timestamp_seconds=sample.timestamp_seconds,
-        histogram=sample.histogram,
-    )
 
 
 def asks_separately(error: UpstreamError) -> bool:
