@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -72,6 +73,7 @@ class Fetching:
     queries_of_a_rule: int = 10
     evaluation_grid_seconds: float = 0.0
     limits: Limits | None = None
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _sweep: Sweep = field(init=False)
     _turns: LRUCache[str, Turns] = field(init=False, default_factory=lambda: LRUCache(maxsize=_RULES))
 
@@ -88,6 +90,7 @@ class Fetching:
             moments=Moments(clocks=self.clocks, grid_seconds=self.evaluation_grid_seconds),
             turns=self._turns_of,
             timeout_seconds=self.timeout_seconds,
+            sleep=self.sleep,
         )
 
     async def fetch(self, plan: Plan, trail: Trail) -> Cached:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Protocol
@@ -47,6 +47,8 @@ _log = logging.getLogger(__name__)
 _SHAPES: Final = 2_000
 # So many answers take about a millisecond to keep, in which nobody else is served.
 _KEPT_AT_ONCE: Final = 50
+# A moment that nobody notices, and a bound of ten queries a second of a shape.
+_NEWCOMERS_SECONDS: Final = 0.1
 _LATE: Final = frozenset({"timeout", "query_timeout"})
 _HELD_UP: Final = frozenset({"timeout", "connection", "breaker"})
 
@@ -77,6 +79,7 @@ class Sweep:
     moments: Moments
     turns: Callable[[str], Turns]
     timeout_seconds: float
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _shapes: LRUCache[Skeleton, Shape | NotFusable] = field(default_factory=lambda: LRUCache(maxsize=_SHAPES))
     _groups: LRUCache[tuple[Parts, float | None, float, float], Group] = field(
         default_factory=lambda: LRUCache(maxsize=_SHAPES)
@@ -215,9 +218,15 @@ class Sweep:
         return (await asyncio.shield(group.task)).get(own.member)
 
     async def _gathered(self, group: Group, own: Demand, now: float) -> Fetched | None:
-        """Return a member's answer of the query of those who wait for a turn; None if none has to be waited for."""
+        """Return a member's answer of the query of those who wait for a turn; None if none has to be waited for.
+
+        Newcomers to a large group wait a moment for each other: after a start thousands come within seconds.
+        """
         turns = self.turns(own.plan.rule.id)
-        if not turns.are_taken or group.is_parted(now) or now < own.alone_until:
+        if group.is_parted(now) or now < own.alone_until:
+            return None
+        if not turns.are_taken and now >= group.newcomers_at:
+            group.newcomers_at = now + _NEWCOMERS_SECONDS if group.is_large else now
             return None
         group.waiting[own.member] = own
         if group.gathering is None:
@@ -226,15 +235,18 @@ class Sweep:
         return (await asyncio.shield(group.gathering)).get(own.member)
 
     async def _asked_in_turn(self, group: Group, turns: Turns) -> Mapping[Member, Fetched]:
-        deadline = self.clocks.monotonic() + self.timeout_seconds
+        now = self.clocks.monotonic()
+        deadline = now + self.timeout_seconds
         try:
+            await self.sleep(group.newcomers_at - now)
             async with turns.taken(seconds=self.timeout_seconds):
                 pass
         finally:
             due = group.gathered()
+        group.newcomers_at = self.clocks.monotonic() + _NEWCOMERS_SECONDS if group.is_large else 0.0
         if len(due) < 2:  # noqa: PLR2004 - one alone shares with nobody
             return {}
-        return await self._swept(group, due, Moment(at_seconds=self.clocks.wall()), deadline)
+        return await self._swept(group, due, Moment(at_seconds=self.clocks.wall()), newcomers_until=deadline)
 
     def _started(self, group: Group, due: Sequence[Demand], moment: Moment) -> asyncio.Task[Mapping[Member, Fetched]]:
         """Start a sweep; nobody who leaves ends it."""
@@ -244,12 +256,15 @@ class Sweep:
         return task
 
     async def _swept(
-        self, group: Group, due: Sequence[Demand], moment: Moment, deadline: float | None = None
+        self, group: Group, due: Sequence[Demand], moment: Moment, *, newcomers_until: float | None = None
     ) -> Mapping[Member, Fetched]:
-        """Ask for all that is due, and keep the answers; who gets none has to ask alone."""
+        """Ask for all that is due, and keep the answers; who gets none has to ask alone.
+
+        Newcomers, who have until a time of their own, are few: their names cost less than the rest of their namespaces.
+        """
         asked_at = self.clocks.monotonic()
-        widened = bool(group.parts.values.label) and asked_at >= group.named_until
-        asking = self._asking(due[0].plan, moment, deadline)
+        widened = bool(group.parts.values.label) and asked_at >= group.named_until and newcomers_until is None
+        asking = self._asking(due[0].plan, moment, newcomers_until)
         works = [partial(brought, group.parts, some, asking, widened=widened) for some in in_turn(due)]
         try:
             several = await each(works, len(works))
@@ -262,8 +277,9 @@ class Sweep:
         for one in several:
             found |= one.found
         await self._keep(due, found, asked_at)
-        group.swept_at = asked_at if found else group.swept_at
-        self._learn(group, due, several)
+        if found and newcomers_until is None:
+            group.swept_at = asked_at
+        self._learn(group, due, several, of_all=newcomers_until is None)
         outcome = "separate" if any(one.parted for one in several) or not found else "ok"
         self.observer.swept(outcome=outcome, queries=sum(one.queries for one in several), answers=len(found))
         return found
@@ -276,16 +292,19 @@ class Sweep:
             if place % _KEPT_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
-    def _learn(self, group: Group, due: Sequence[Demand], several: Sequence[Brought]) -> None:
-        """Remember what not to share for a while, and whether to write names into the query."""
+    def _learn(self, group: Group, due: Sequence[Demand], several: Sequence[Brought], *, of_all: bool) -> None:
+        """Remember what not to share for a while, and whether to write names into the query.
+
+        Of some newcomers only who is at fault is learned; the next sweep shows the rest.
+        """
         now = self.clocks.monotonic()
         at_fault = {member for one in several if not one.parted for member in one.at_fault}
         for demand in due:
             if demand.member in at_fault:
                 demand.alone_until = now + ALONE_SECONDS
-        if any(one.names_help for one in several):
+        if of_all and any(one.names_help for one in several):
             group.named_until = now + NAMED_SECONDS
-        if parted := [one for one in several if one.parted]:
+        if of_all and (parted := [one for one in several if one.parted]):
             group.part(now, nothing_worked=all(one.nothing_worked for one in parted))
         for reason in dict.fromkeys(one.reason for one in several if one.reason):
             alone = len(due) if not at_fault else len(at_fault)

@@ -27,6 +27,7 @@ _AGAIN_SECONDS: Final = 15.0
 # For so long names are written into the query, where one without them failed or brought too much.
 NAMED_SECONDS: Final = 600.0
 _MEMBERS: Final = 10_000  # of one shape
+_MANY: Final = 150  # of one shape: above it newcomers wait for each other
 # What is taken apart at a time takes some milliseconds, in which nobody else is served; more members come in several
 # queries.
 _MEMBERS_OF_A_QUERY: Final = 1_000
@@ -66,12 +67,18 @@ class Group:
     waiting: dict[Member, Demand] = field(default_factory=dict)
     gathering: asyncio.Task[Mapping[Member, Fetched]] | None = None
     swept_at: float = -inf
+    newcomers_at: float = 0.0  # from when on newcomers are asked for again
     alone_until: float = 0.0
     named_until: float = 0.0
     _late_until: float = 0.0
     _answered_alone: bool = False
     _again_at: float = inf
     _no_better_alone: bool = False
+
+    @property
+    def is_large(self) -> bool:
+        """Say whether so many ask that they would be in each other's way."""
+        return len(self.demands) >= _MANY
 
     def is_parted(self, now: float) -> bool:
         """Say whether nothing is shared now."""

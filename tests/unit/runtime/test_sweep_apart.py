@@ -295,3 +295,35 @@ async def test_answers_that_the_cache_has_no_room_for_cost_no_sweep_each(tmp_pat
 
     assert rig.queries() <= 51
     assert len(rig.reports.sweeps) == 1
+
+
+async def test_newcomers_to_a_large_group_are_asked_for_together(tmp_path: Path) -> None:
+    """After a start thousands come at once: one is asked for, and those who come within a moment wait for each other."""
+    rig = Rig(tmp_path)
+    rig.fill(400, 2)
+    await rig.ask_all(200, "pod0")
+    rig.queries()
+    rig.slept.clear()
+    rig.clock.now += 1.0
+    found = await asyncio.gather(*(rig.ask(f"ns{n}", "pod1") for n in range(200, 300)))
+
+    assert [list(one.values()) for one in found] == [[n * 100.0 + 1] for n in range(200, 300)]
+    assert rig.slept == [pytest.approx(0.1)]
+    assert rig.queries() <= 4  # one alone, and the names of the others in a few of the longest queries
+    assert not any("pod0" in promql for promql in rig.prometheus.asked)
+
+
+async def test_newcomers_name_what_they_want(tmp_path: Path) -> None:
+    """Few newcomers of large namespaces bring nothing that nobody asked for, and the next sweep needs no names."""
+    rig = Rig(tmp_path)
+    rig.fill(210, 30)
+    await rig.ask_all(200, "pod0")
+    rig.clock.now += 1.0
+    rig.prometheus.asked.clear()
+    await asyncio.gather(*(rig.ask(f"ns{n}", "pod0") for n in range(200, 210)))
+    assert all("pod0" in promql for promql in rig.prometheus.asked)
+
+    rig.clock.now += 15.0
+    rig.queries()
+    await rig.ask("ns3", "pod0")
+    assert "pod0" not in rig.prometheus.asked[0]

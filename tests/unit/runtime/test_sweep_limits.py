@@ -132,7 +132,7 @@ async def test_who_is_at_fault_is_found_and_the_others_go_on_sharing(tmp_path: P
         assert [n for n, one in enumerate(found) if isinstance(one, BaseException)] == [500]
         return rig.queries()
 
-    assert await a_round() == 1000  # all are new
+    assert await a_round() <= 1000  # all are new; whoever has to wait is asked for with others
     costs = [await a_round() for _ in range(5)]
 
     assert max(costs[:2]) < 30
