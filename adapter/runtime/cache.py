@@ -54,6 +54,12 @@ class Cached:
     size_bytes: int
     made: dict[object, object] = field(default_factory=dict, compare=False, repr=False)  # of it; it goes with it
 
+    def keep(self, plan: object, made: object) -> None:
+        """Keep what was made of the answer for a plan, as long as the answer."""
+        if len(self.made) >= _MADE_OF_AN_ANSWER:
+            self.made.clear()
+        self.made[plan] = made
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
@@ -73,6 +79,9 @@ Fetch = Callable[[], Awaitable[Fetched]]
 # The query, how old its raw samples may be, how long the answer may live, and how long more if the next one fails.
 Key = tuple[str, float | None, float, float]
 
+# Different requests may come to the same query, such as by selectors that pick the same pods; callers can make up any
+# number of these.
+_MADE_OF_AN_ANSWER = 8
 # With a TTL of nothing, requests that come together still share one call.
 _SAME_MOMENT_SECONDS = 1.0
 # What a sample costs in memory, measured with tracemalloc on instant vectors with three to ten labels.

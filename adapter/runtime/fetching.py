@@ -58,10 +58,9 @@ class Fetching:
 
     Attributes:
         timeout_seconds: what the queries for one request have together.
-        max_query_bytes: the longest query that is sent, if it can be divided.
         queries_of_a_rule: how many of one rule may be on their way, so that others find a connection.
         evaluation_grid_seconds: evaluation times are multiples of it; 0 is no grid.
-        limits: what the backend was seen to take; those who ask the same backend share it.
+        limits: what the backend was seen to take.
     """
 
     backend: QueryBackend
@@ -69,24 +68,20 @@ class Fetching:
     clocks: Clocks
     observer: QueryObserver
     timeout_seconds: float
-    max_query_bytes: int
+    limits: Limits
     queries_of_a_rule: int = 10
     evaluation_grid_seconds: float = 0.0
-    limits: Limits | None = None
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _sweep: Sweep = field(init=False)
     _turns: LRUCache[str, Turns] = field(init=False, default_factory=lambda: LRUCache(maxsize=_RULES))
 
     def __post_init__(self) -> None:
-        limits = self.limits or Limits(
-            backend="default", clock=self.clocks.monotonic, observer=self.observer, max_bytes=self.max_query_bytes
-        )
         self._sweep = Sweep(
             ask=self._ask,
             cache=self.cache,
             clocks=self.clocks,
             observer=self.observer,
-            limits=limits,
+            limits=self.limits,
             moments=Moments(clocks=self.clocks, grid_seconds=self.evaluation_grid_seconds),
             turns=self._turns_of,
             timeout_seconds=self.timeout_seconds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from adapter.errors import ReferenceDefect
 from adapter.kube.documents import ExternalItem, MetricItem
@@ -18,10 +18,6 @@ from adapter.runtime.cache import Cached
 from adapter.runtime.deciding import Deciding, PolicyObserver
 from adapter.runtime.plans import Made, Planned
 from adapter.runtime.subjects import Subject
-
-# Different requests may come to the same query, such as by selectors that pick the same pods; callers can make up any
-# number of these.
-_KEPT_OF_AN_ANSWER: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +53,7 @@ class Making:
             oldest_seconds=min((item.timestamp_seconds for item in items), default=None),
         )
         if decision.lasts:
-            _keep(planned, cached, made)
+            cached.keep(planned, made)
         return made
 
     def external(
@@ -81,7 +77,7 @@ class Making:
             oldest_seconds=min((item.timestamp_seconds for item in items), default=None),
         )
         if decision.lasts:
-            _keep(planned, cached, made)
+            cached.keep(planned, made)
         return made
 
     def before(self, planned: Planned, cached: Cached, trail: Trail) -> Made[Any] | None:
@@ -105,9 +101,3 @@ class Making:
     def _window(self, cached: Cached) -> int | None:
         """Return the query's window; prometheus-adapter never says it."""
         return None if self.compat is Compat.STRICT else cached.window_seconds
-
-
-def _keep(planned: Planned, cached: Cached, made: Made[Any]) -> None:
-    if len(cached.made) >= _KEPT_OF_AN_ANSWER:
-        cached.made.clear()
-    cached.made[planned] = made

@@ -15,12 +15,11 @@ from adapter.rules.requests import CustomMetricRequest, ExternalMetricRequest
 from adapter.rules.rule import Compat
 from adapter.rules.trail import NO_TRAIL, Trail
 from adapter.rules.values import Value
-from adapter.runtime.cache import QueryCache
 from adapter.runtime.clock import Clocks
 from adapter.runtime.deadline import until
 from adapter.runtime.deciding import Deciding, PolicyObserver
 from adapter.runtime.demand import Metric
-from adapter.runtime.fetching import Fetching, QueryBackend, QueryObserver
+from adapter.runtime.fetching import Fetching, QueryObserver
 from adapter.runtime.held import HeldValues
 from adapter.runtime.making import Making
 from adapter.runtime.metric_entries import MetricEntries
@@ -60,20 +59,15 @@ class Provider:
 
     relist: Relist
     objects: Objects
-    backend: QueryBackend
-    cache: QueryCache
+    fetching: Fetching  # of one backend; who asks the same shares it
     held_objects: HeldValues[Value]
     held_items: HeldValues[tuple[Value, ...]]
     clocks: Clocks
     observer: ProviderObserver
     compat: Compat = Compat.FIXED
-    query_timeout_seconds: float = 5.0
-    max_query_bytes: int = 16_384
-    fetching: Fetching | None = None  # what providers of one backend share; else one is made of the above
     answered: Callable[[Metric], None] = _nobody  # told of each metric that a caller got an answer for
     _entries: MetricEntries = field(init=False)
     _subjects: Subjects = field(init=False)
-    _fetching: Fetching = field(init=False)
     _making: Making = field(init=False)
     _plans: Plans = field(default_factory=Plans)
 
@@ -81,14 +75,6 @@ class Provider:
         refusals = Refusals(self.compat)
         self._entries = MetricEntries(relist=self.relist, refusals=refusals)
         self._subjects = Subjects(objects=self.objects, refusals=refusals)
-        self._fetching = self.fetching or Fetching(
-            backend=self.backend,
-            cache=self.cache,
-            clocks=self.clocks,
-            observer=self.observer,
-            timeout_seconds=self.query_timeout_seconds,
-            max_query_bytes=self.max_query_bytes,
-        )
         deciding = Deciding(
             held_objects=self.held_objects,
             held_items=self.held_items,
@@ -130,7 +116,7 @@ class Provider:
             with self._told(entry):
                 subject = await self._subjects.subject(request, kind, entry, trail)
                 planned = self._plans.custom(request, entry, kinds, subject)
-                cached = await self._fetching.fetch(planned.plan, trail)
+                cached = await self.fetching.fetch(planned.plan, trail)
             made = self._making.before(planned, cached, trail)
             if made is None:
                 made = await self._making.custom(request, planned, cached, subject, trail)
@@ -153,7 +139,7 @@ class Provider:
             with self._told(entry):
                 check_namespace(entry, request.namespace)
                 planned = self._plans.external(request, entry, kinds)
-                cached = await self._fetching.fetch(planned.plan, trail)
+                cached = await self.fetching.fetch(planned.plan, trail)
             made = self._making.before(planned, cached, trail)
             if made is None:
                 made = self._making.external(request, planned, cached, trail)

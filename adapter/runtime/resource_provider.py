@@ -17,15 +17,15 @@ from adapter.rules.resource_plan import UsePlan, plan_nodes, plan_pods
 from adapter.rules.resource_rule import ResourceRules, UseRule
 from adapter.rules.resource_values import Measured, measured, node_uses, pod_uses
 from adapter.rules.trail import NO_TRAIL, Trail
-from adapter.runtime.cache import Cached, QueryCache
+from adapter.runtime.cache import Cached
 from adapter.runtime.clock import Clocks
 from adapter.runtime.deadline import until
 from adapter.runtime.deciding import PolicyObserver
-from adapter.runtime.fetching import Fetching, QueryBackend, QueryObserver
+from adapter.runtime.fetching import Fetching, QueryObserver
 from adapter.runtime.garbage import made_aside
 from adapter.runtime.objects import Objects
 from adapter.runtime.parallel import each
-from adapter.runtime.use_plans import MadeUses, PlannedUses, Scope, UsePlans, keep, made_before
+from adapter.runtime.use_plans import MadeUses, PlannedUses, Scope, UsePlans, made_before
 
 U = TypeVar("U", PodUse, NodeUse)
 U_co = TypeVar("U_co", PodUse, NodeUse, covariant=True)
@@ -75,25 +75,10 @@ class ResourceProvider:
 
     rules: Callable[[], ResourceRules | None]  # those in force now; they change when the files do
     objects: Objects
-    backend: QueryBackend
-    cache: QueryCache
+    fetching: Fetching  # of one backend; who asks the same shares it
     clocks: Clocks
     observer: ResourceObserver
-    query_timeout_seconds: float = 5.0
-    max_query_bytes: int = 16_384
-    fetching: Fetching | None = None  # what providers of one backend share; else one is made of the above
-    _fetching: Fetching = field(init=False)
     _plans: UsePlans = field(default_factory=UsePlans)
-
-    def __post_init__(self) -> None:
-        self._fetching = self.fetching or Fetching(
-            backend=self.backend,
-            cache=self.cache,
-            clocks=self.clocks,
-            observer=self.observer,
-            timeout_seconds=self.query_timeout_seconds,
-            max_query_bytes=self.max_query_bytes,
-        )
 
     async def pods(
         self, namespace: str, selector: Selector, *, name: str = "", deadline_seconds: float, trail: Trail = NO_TRAIL
@@ -173,7 +158,7 @@ class ResourceProvider:
             with suppress(UpstreamError):  # the namespace that cannot be written is named when it is asked for
                 plans.extend(self._planned_pods(one).plans.values())
         with suppress(UpstreamError):
-            await self._fetching.fetch_uses(
+            await self.fetching.fetch_uses(
                 plans, ttl_seconds=rules.cache_ttl_seconds, stale_if_error_seconds=rules.stale_if_error_seconds
             )
 
@@ -196,13 +181,13 @@ class ResourceProvider:
         made: MadeUses[Any] | None = made_before(planned, answers) if trail is NO_TRAIL else None
         if made is None:
             made = await self._made(planned, answers, of, trail)
-            keep(planned, made)
+            answers[0].keep(planned, made)  # with the first of them it goes
         for rule, what in made.applied:
             self.observer.policy_applied(rule=rule, what=what)
         return made.uses
 
     async def _answer(self, plan: UsePlan, rules: ResourceRules) -> Cached:
-        return await self._fetching.fetch_use(
+        return await self.fetching.fetch_use(
             plan, ttl_seconds=rules.cache_ttl_seconds, stale_if_error_seconds=rules.stale_if_error_seconds
         )
 

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Final
 
 from adapter.errors import UpstreamError
-from adapter.promql.ast import range_seconds_of
 from adapter.promql.model import QueryAnswer, Vector
 from adapter.rules.fusion import Member, Split, Unsplit, is_for_all, split
 from adapter.rules.query import Plan
@@ -38,6 +37,7 @@ class Asking:
     ask: Ask
     limits: Limits
     rule: str
+    window_seconds: int | None  # the range of the query, the same for all of a shape
     moment: Moment
     deadline: float
 
@@ -94,7 +94,6 @@ async def brought(parts: Parts, due: Sequence[Demand], asking: Asking, *, widene
     named = [failure for failure in failures if not failure.query.widened]
     uneven = any(one.is_uneven for one in questions)
     model = answers[0] if answers else None
-    window_seconds = range_seconds_of(due[0].plan.sketch())  # queries of one shape differ in their matchers only
     return Brought(
         found={
             one.member: fetched(
@@ -102,8 +101,7 @@ async def brought(parts: Parts, due: Sequence[Demand], asking: Asking, *, widene
                 replace(model, result=values.vectors[one.member]),
                 parts.questions,
                 [replace(model, result=age.vectors[one.member]) for age in ages],
-                window_seconds=window_seconds,
-                lag_seconds=asking.moment.lag_seconds,
+                asking=asking,
                 demand=one,
             )
             for one in due
@@ -135,8 +133,7 @@ def fetched(
     questions: AgeQuestions | None,
     others: Sequence[QueryAnswer],
     *,
-    window_seconds: int | None,
-    lag_seconds: float = 0.0,
+    asking: Asking,
     demand: Demand | None = None,
 ) -> Fetched:
     """Return the answer of one plan, with what its values' ages are told from."""
@@ -148,7 +145,13 @@ def fetched(
             evaluated_at_seconds=answer.evaluated_at_seconds,
             max_age_seconds=plan.rule.policies.max_sample_age_seconds,
         )
-    return Fetched(answer=answer, window_seconds=window_seconds, ages=ages, demand=demand, lag_seconds=lag_seconds)
+    return Fetched(
+        answer=answer,
+        window_seconds=asking.window_seconds,
+        ages=ages,
+        demand=demand,
+        lag_seconds=asking.moment.lag_seconds,
+    )
 
 
 def _members_of(failures: Sequence[Failure], members: Sequence[Member]) -> Mapping[Member, UpstreamError]:

@@ -60,6 +60,14 @@ class SweepObserver(Protocol):
         """Note a sweep: its queries, the answers that it gave, and the outcome: ok, separate, error."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What is told from a query: its shape, or why it has none, and its range in seconds, if it has one."""
+
+    shape: Shape | NotFusable
+    window_seconds: int | None
+
+
 @dataclass(slots=True, kw_only=True)
 class Sweep:
     """Answers plans that the cache has no answer for.
@@ -80,17 +88,22 @@ class Sweep:
     turns: Callable[[str], Turns]
     timeout_seconds: float
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    _shapes: LRUCache[Skeleton, Shape | NotFusable] = field(default_factory=lambda: LRUCache(maxsize=_SHAPES))
+    _queries: LRUCache[Skeleton, _Read] = field(default_factory=lambda: LRUCache(maxsize=_SHAPES))
     _groups: LRUCache[tuple[Parts, float | None, float, float], Group] = field(
         default_factory=lambda: LRUCache(maxsize=_SHAPES)
     )
 
     def shape(self, plan: Plan | UsePlan) -> Shape | NotFusable:
         """Return the shape of a plan's query, or why it is asked by itself."""
+        return self._read(plan).shape
+
+    def _read(self, plan: Plan | UsePlan) -> _Read:
+        """Return what is told from a plan's query, once for all that differ in their matchers only."""
         skeleton = skeleton_of(plan)
-        found = self._shapes.get(skeleton)
+        found = self._queries.get(skeleton)
         if found is None:
-            found = self._shapes[skeleton] = shape_of(skeleton)
+            window_seconds = range_seconds_of(plan.sketch())
+            found = self._queries[skeleton] = _Read(shape=shape_of(skeleton), window_seconds=window_seconds)
         return found
 
     async def fetched(self, plan: Plan | UsePlan, key: Key, questions: AgeQuestions | None) -> Fetched:
@@ -173,7 +186,7 @@ class Sweep:
         asking = self._asking(plan, self.moments.of(key))
         if parts is None or self._fits(parts.values, plan):
             try:
-                return await _alone(plan, questions, asking)
+                return await self._alone(plan, questions, asking)
             except UpstreamError as error:
                 if limit_of(error) is None:
                     raise
@@ -188,7 +201,13 @@ class Sweep:
             raise QueryTooLarge(rule=plan.rule.id) from failure
         if failure is not None:
             raise failure
-        return await _alone(plan, questions, asking)
+        return await self._alone(plan, questions, asking)
+
+    async def _alone(self, plan: Plan | UsePlan, questions: AgeQuestions | None, asking: Asking) -> Fetched:
+        """Ask for the values and, at the same evaluation time, for their ages."""
+        promqls = (plan.promql, *(questions.promqls if questions else ()))
+        answer, *others = await each([partial(asking.one, promql) for promql in promqls], len(promqls))
+        return fetched(plan, answer, questions, others, asking=asking)
 
     def _fits(self, shape: Shape, plan: Plan | UsePlan) -> bool:
         if len(plan.names) > self.limits.max_objects(shape):
@@ -197,7 +216,14 @@ class Sweep:
 
     def _asking(self, plan: Plan | UsePlan, moment: Moment, deadline: float | None = None) -> Asking:
         deadline = self.clocks.monotonic() + self.timeout_seconds if deadline is None else deadline
-        return Asking(ask=self.ask, limits=self.limits, rule=plan.rule.id, moment=moment, deadline=deadline)
+        return Asking(
+            ask=self.ask,
+            limits=self.limits,
+            rule=plan.rule.id,
+            window_seconds=self._read(plan).window_seconds,
+            moment=moment,
+            deadline=deadline,
+        )
 
     # ---- together
 
@@ -309,17 +335,3 @@ class Sweep:
         for reason in dict.fromkeys(one.reason for one in several if one.reason):
             alone = len(due) if not at_fault else len(at_fault)
             _log.info("of %d requests that share a query %d are asked for by themselves: %s", len(due), alone, reason)
-
-
-async def _alone(plan: Plan | UsePlan, questions: AgeQuestions | None, asking: Asking) -> Fetched:
-    """Ask for the values and, at the same evaluation time, for their ages."""
-    promqls = (plan.promql, *(questions.promqls if questions else ()))
-    answer, *others = await each([partial(asking.one, promql) for promql in promqls], len(promqls))
-    return fetched(
-        plan,
-        answer,
-        questions,
-        others,
-        window_seconds=range_seconds_of(plan.sketch()),
-        lag_seconds=asking.moment.lag_seconds,
-    )

@@ -21,8 +21,6 @@ U = TypeVar("U", PodUse, NodeUse)
 _PLANS_BYTES: Final = 32 * 1024 * 1024
 _BYTES_PER_PLAN: Final = 1000
 _BYTES_PER_OBJECT: Final = 16
-# Of one answer, requests that pick different objects by the same query.
-_KEPT_OF_AN_ANSWER: Final = 8
 
 # What is asked for: namespace (of nodes none), selector, name; the last two as the caller gave them.
 Scope = tuple[str | None, Selector, str]
@@ -78,14 +76,6 @@ def made_before(planned: PlannedUses, answers: Sequence[Cached]) -> MadeUses[Pod
     if not isinstance(made, MadeUses) or any(one is not two for one, two in zip(made.answers, answers, strict=True)):
         return None
     return made
-
-
-def keep(planned: PlannedUses, made: MadeUses[PodUse] | MadeUses[NodeUse]) -> None:
-    """Keep what was made beside the first of the answers, with which it goes."""
-    beside = made.answers[0].made
-    if len(beside) >= _KEPT_OF_AN_ANSWER:
-        beside.clear()
-    beside[planned] = made
 
 
 def _size_bytes(planned: PlannedUses) -> int:

@@ -154,7 +154,6 @@ async def open_runtime(
         clocks=clocks,
         observer=telemetry,
         timeout_seconds=rules.choice.options.timeout_seconds,
-        max_query_bytes=settings.max_query_bytes,
         queries_of_a_rule=max(1, rules.choice.options.max_connections // 2),
         evaluation_grid_seconds=settings.evaluation_grid_seconds,
         limits=Limits(
@@ -168,8 +167,6 @@ async def open_runtime(
     provider = Provider(
         relist=relist,
         objects=objects,
-        backend=backend,
-        cache=cache,
         held_objects=HeldValues(clock=clocks.monotonic),
         held_items=HeldValues(clock=clocks.monotonic),
         clocks=clocks,
@@ -181,8 +178,6 @@ async def open_runtime(
     resources = ResourceProvider(
         rules=lambda: relist.rulebook.resource_rules,
         objects=objects,
-        backend=backend,
-        cache=cache,
         clocks=clocks,
         observer=telemetry,
         fetching=fetching,

@@ -168,8 +168,7 @@ async def test_a_preset_finds_each_thing_once(case: Case, prometheus: StartProme
         provider = ResourceProvider(
             rules=lambda: runtime.relist.rulebook.resource_rules,
             objects=runtime.objects,
-            backend=runtime.backend,
-            cache=runtime.provider.cache,
+            fetching=runtime.provider.fetching,
             clocks=clocks,
             observer=Reports(),
         )

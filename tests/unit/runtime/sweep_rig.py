@@ -24,6 +24,7 @@ from adapter.rules.rule import Rule
 from adapter.rules.trail import NO_TRAIL, Trail
 from adapter.runtime.cache import Cached, QueryCache
 from adapter.runtime.fetching import Fetching
+from adapter.runtime.limits import Limits
 
 RULES = """
 rules:
@@ -162,7 +163,7 @@ class Rig:
             clocks=clocks,
             observer=self.reports,
             timeout_seconds=timeout_seconds,
-            max_query_bytes=max_query_bytes,
+            limits=Limits(backend="default", clock=clocks.monotonic, observer=self.reports, max_bytes=max_query_bytes),
             evaluation_grid_seconds=grid_seconds,
             sleep=self.sleep,
         )

@@ -28,7 +28,9 @@ from adapter.rules.requests import ByName, BySelector, CustomMetricRequest, Exte
 from adapter.rules.rule import Compat
 from adapter.rules.trail import Trail
 from adapter.runtime.cache import QueryCache
+from adapter.runtime.fetching import Fetching
 from adapter.runtime.held import HeldValues
+from adapter.runtime.limits import Limits
 from adapter.runtime.provider import Provider
 from adapter.runtime.relist import Relist, RelistSettings
 
@@ -123,8 +125,14 @@ class Rig:
                 observer=self.reports,
             ),
             objects=objects,
-            backend=self.backend,
-            cache=QueryCache(max_bytes=10**6, max_entries=100, clock=clocks.monotonic, observer=self.reports),
+            fetching=Fetching(
+                backend=self.backend,
+                cache=QueryCache(max_bytes=10**6, max_entries=100, clock=clocks.monotonic, observer=self.reports),
+                clocks=clocks,
+                observer=self.reports,
+                timeout_seconds=5.0,
+                limits=Limits(backend="default", clock=clocks.monotonic, observer=self.reports),
+            ),
             held_objects=HeldValues(clock=clocks.monotonic),
             held_items=HeldValues(clock=clocks.monotonic),
             clocks=clocks,
@@ -425,7 +433,7 @@ async def test_a_hung_backend_ends_with_the_deadline(tmp_path: Path) -> None:
         await rig.provider.external_metric(asked, deadline_seconds=rig.clock.now + 0.05)
 
     assert rig.backend.under_way == 1
-    await rig.provider.cache.close()
+    await rig.provider.fetching.cache.close()
 
 
 async def test_only_allowed_namespaces_are_served(tmp_path: Path) -> None:

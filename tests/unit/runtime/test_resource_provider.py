@@ -25,6 +25,8 @@ from adapter.kube.selectors import EVERYTHING, Selector, parse_selector
 from adapter.promql.model import OtherResult, QueryAnswer
 from adapter.rules.resource_rule import ResourceRules
 from adapter.runtime.cache import QueryCache
+from adapter.runtime.fetching import Fetching
+from adapter.runtime.limits import Limits
 from adapter.runtime.objects import NoObjects
 from adapter.runtime.resource_provider import ResourceProvider
 
@@ -79,11 +81,16 @@ class Rig:
         self.provider = ResourceProvider(
             rules=lambda: self.rules,
             objects=self.objects,
-            backend=self.backend,
-            cache=self.cache,
+            fetching=Fetching(
+                backend=self.backend,
+                cache=self.cache,
+                clocks=clocks,
+                observer=self.reports,
+                timeout_seconds=5.0,
+                limits=Limits(backend="default", clock=clocks.monotonic, observer=self.reports, max_bytes=10**6),
+            ),
             clocks=clocks,
             observer=self.reports,
-            max_query_bytes=10**6,
         )
         self.says('{namespace="ns",pod=~"a|b"}', "pod=a", "pod=b")
         self.says('{namespace="ns",pod="a"}', "pod=a")
