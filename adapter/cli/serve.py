@@ -17,7 +17,7 @@ from adapter.cli.logs import set_up_logs
 from adapter.config.problems import ConfigError, Problem, Severity
 from adapter.config.report import problem_text
 from adapter.config.settings import Settings, help_text, parse_flags
-from adapter.runtime.garbage import collect_seldom
+from adapter.interpreter import collect_seldom, switch_often
 from adapter.runtime.wiring import Runtime, open_runtime
 from adapter.server.app import build_app
 from adapter.server.auth import Trust, ask_for_certificates
@@ -62,6 +62,7 @@ async def _serve(settings: Settings) -> int:
     ):
         _log_warnings(runtime)
         collect_seldom()
+        switch_often()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, runtime.reload.request)
         shutdown = Shutdown()
         services = Services(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from math import ceil
@@ -17,6 +16,7 @@ from adapter.clients.series import SeriesNames, SeriesReader
 from adapter.clients.statuses import NOT_HERE, EndpointUnsupported
 from adapter.clients.transport import Call, Observer, Transport, open_transport
 from adapter.errors import PrometheusUnavailable, QueryRejected
+from adapter.interpreter import made_aside
 from adapter.promql.decode import decode_names, decode_query
 from adapter.promql.model import QueryAnswer
 
@@ -198,7 +198,7 @@ def _duration(seconds: float) -> str:
 
 
 async def _decoded(body: bytes, decode: Callable[[], T]) -> T:
-    return await asyncio.to_thread(decode) if len(body) > _THREAD_BYTES else decode()
+    return await made_aside(decode) if len(body) > _THREAD_BYTES else decode()
 
 
 async def _read_names(incoming: Incoming) -> Names:

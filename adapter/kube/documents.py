@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import yaml
+from msgspec import Struct
 
 from adapter.errors import UnsupportedSelector
 from adapter.kube.manifests import Manifests, ObjectMeta, read_objects
@@ -65,9 +66,11 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricItem:
-    """One value of one object: `milli` in thousandths, `namespace` empty for cluster-scoped objects."""
+class MetricItem(Struct, frozen=True, kw_only=True, gc=False):
+    """One value of one object: `milli` in thousandths, `namespace` empty for cluster-scoped objects.
+
+    The garbage collector looks at none, as at no Sample.
+    """
 
     kind: Kind
     namespace: str

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec import Struct
 
-@dataclass(slots=True, kw_only=True)
-class Sample:
+
+class Sample(Struct, kw_only=True, gc=False):
     """One sample of an instant vector: its labels, its value, and the evaluation time in seconds since 1970.
 
-    Not frozen, since answers have thousands, and a frozen one takes three times as long to make.
+    Answers have thousands, and a cache has a hundred thousand: the garbage collector looks at none of them, since they
+    refer to nothing but texts. Looking at all took 0.2 s every ten seconds, in which nobody was served.
     """
 
     labels: dict[str, str]

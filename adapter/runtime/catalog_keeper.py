@@ -7,11 +7,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from adapter.interpreter import uncollected
 from adapter.kube.resources import Kinds
 from adapter.rules.catalog import Catalog, Identity, build_catalog, claims_of, contested
 from adapter.rules.discovery import SelectorFacts
 from adapter.rules.rule import Rulebook
-from adapter.runtime.garbage import made_aside
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +151,8 @@ class CatalogKeeper:
 async def _made(known: Known, kinds: Kinds, dead: Identities) -> tuple[Catalog, Identities]:
     if sum(len(facts.names) for facts in known.facts.values()) <= NAMES_AT_ONCE:
         return _put_together(known, kinds, dead)
-    return await made_aside(lambda: _put_together(known, kinds, dead))
+    # Not where answers are made: they do not wait for it.
+    return await asyncio.to_thread(uncollected, lambda: _put_together(known, kinds, dead))
 
 
 def _put_together(known: Known, kinds: Kinds, dead: Identities) -> tuple[Catalog, Identities]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from adapter.interpreter import made_aside
 from adapter.rules.query import Plan
 from adapter.rules.requests import CustomMetricRequest, ExternalMetricRequest
 from adapter.rules.rule import Policies
@@ -13,7 +14,6 @@ from adapter.rules.trail import Trail
 from adapter.rules.values import Decided, DecidedExternal, Note, Value, external_values, fixed_value, object_values
 from adapter.runtime.cache import Cached
 from adapter.runtime.clock import Clocks
-from adapter.runtime.garbage import made_aside
 from adapter.runtime.held import HeldValues
 from adapter.runtime.refusals import Refusals
 from adapter.runtime.subjects import Subject

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from random import random
 from typing import Final, Protocol
 
 from cachetools import LRUCache
@@ -28,6 +29,7 @@ from adapter.runtime.clock import Clocks
 from adapter.runtime.limits import Limits, LimitsObserver
 from adapter.runtime.moments import Moments
 from adapter.runtime.sweep import Sweep, SweepObserver
+from adapter.runtime.sweep_groups import Demand
 from adapter.runtime.turns import Turns
 
 # What says nothing about the request: the last answer may be told instead, where a rule allows it.
@@ -61,6 +63,7 @@ class Fetching:
         queries_of_a_rule: how many of one rule may be on their way, so that others find a connection.
         evaluation_grid_seconds: evaluation times are multiples of it; 0 is no grid.
         limits: what the backend was seen to take.
+        spread: gives another number from 0 to 1 each time, by which sweeps come apart.
     """
 
     backend: QueryBackend
@@ -72,6 +75,7 @@ class Fetching:
     queries_of_a_rule: int = 10
     evaluation_grid_seconds: float = 0.0
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    spread: Callable[[], float] = random
     _sweep: Sweep = field(init=False)
     _turns: LRUCache[str, Turns] = field(init=False, default_factory=lambda: LRUCache(maxsize=_RULES))
 
@@ -86,6 +90,7 @@ class Fetching:
             turns=self._turns_of,
             timeout_seconds=self.timeout_seconds,
             sleep=self.sleep,
+            spread=self.spread,
         )
 
     async def fetch(self, plan: Plan, trail: Trail) -> Cached:
@@ -157,8 +162,8 @@ class Fetching:
 
     async def _got(self, key: Key, ask: Fetch) -> Cached:
         cached = await self.cache.get(key, ask)
-        if cached.demand is not None:
-            cached.demand.asked_at = self.clocks.monotonic()
+        if isinstance(cached.demand, Demand):
+            self._sweep.told(cached.demand)
         return cached
 
     def _last(self, key: Key, plan: Plan | UsePlan, error: AdapterError) -> Cached | None:

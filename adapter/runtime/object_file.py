@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapter.interpreter import collection_paused
 from adapter.kube.documents import Manifests, ObjectMeta, read_manifests
 from adapter.kube.resources import GroupResource, Kind, Kinds
 from adapter.kube.selectors import Selector
-from adapter.runtime.garbage import collection_paused
 from adapter.runtime.object_index import ObjectIndex, index_of
 from adapter.runtime.objects import ObjectsObserver
 

@@ -12,10 +12,10 @@ from typing import Protocol
 
 from adapter.config.problems import Location, Problem, Severity
 from adapter.errors import QueryRejected
+from adapter.interpreter import collection_paused
 from adapter.rules.rule import Rulebook
 from adapter.runtime.clock import Clocks
 from adapter.runtime.demand import Demand
-from adapter.runtime.garbage import collection_paused
 from adapter.runtime.relist import Prepared, Relist
 from adapter.runtime.rule_files import Mark, RuleFiles, Rules
 from adapter.runtime.series_states import States

@@ -10,6 +10,7 @@ from itertools import chain, groupby
 from typing import Any, Protocol, TypeVar
 
 from adapter.errors import DeadlineExceeded, RouteNotFound, UnusableResult, UpstreamError, UseUnknown
+from adapter.interpreter import made_aside
 from adapter.kube.documents import ObjectMeta
 from adapter.kube.resource_metrics import NodeUse, PodUse
 from adapter.kube.selectors import EVERYTHING, Selector
@@ -22,7 +23,6 @@ from adapter.runtime.clock import Clocks
 from adapter.runtime.deadline import until
 from adapter.runtime.deciding import PolicyObserver
 from adapter.runtime.fetching import Fetching, QueryObserver
-from adapter.runtime.garbage import made_aside
 from adapter.runtime.objects import Objects
 from adapter.runtime.parallel import each
 from adapter.runtime.use_plans import MadeUses, PlannedUses, Scope, UsePlans, made_before

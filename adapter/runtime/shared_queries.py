@@ -8,13 +8,13 @@ from functools import partial
 from typing import Final
 
 from adapter.errors import UpstreamError
+from adapter.interpreter import made_aside
 from adapter.promql.model import QueryAnswer, Vector
 from adapter.rules.fusion import Member, Split, Unsplit, is_for_all, split
 from adapter.rules.query import Plan
 from adapter.rules.resource_plan import UsePlan
 from adapter.rules.sample_age import AgeQuestions, Ages, times_of
 from adapter.runtime.cache import Fetched
-from adapter.runtime.garbage import made_aside
 from adapter.runtime.limits import Limits
 from adapter.runtime.moments import Moment
 from adapter.runtime.narrowing import Failure, Narrowing

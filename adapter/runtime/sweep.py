@@ -14,6 +14,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
+from random import random
 from typing import Final, Protocol
 
 from cachetools import LRUCache
@@ -77,6 +79,7 @@ class Sweep:
         limits: what the backend takes in a query.
         turns: those of a rule, which `ask` takes.
         timeout_seconds: what all queries of one plan, or of one sweep, have together.
+        spread: gives another number from 0 to 1 each time, by which sweeps come apart.
     """
 
     ask: Ask
@@ -88,6 +91,8 @@ class Sweep:
     turns: Callable[[str], Turns]
     timeout_seconds: float
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    spread: Callable[[], float] = random
+    _ahead: asyncio.Task[Mapping[Member, Fetched]] | None = None
     _queries: LRUCache[Skeleton, _Read] = field(default_factory=lambda: LRUCache(maxsize=_SHAPES))
     _groups: LRUCache[tuple[Parts, float | None, float, float], Group] = field(
         default_factory=lambda: LRUCache(maxsize=_SHAPES)
@@ -121,12 +126,31 @@ class Sweep:
         member = member_of(plan)
         known = group.demands.get(member)
         if known is None:
-            group.demands[member] = known = Demand(member=member, plan=plan, key=key, asked_at=now)
+            group.demands[member] = known = Demand(member=member, plan=plan, key=key, asked_at=now, group=group)
             found = await self._gathered(group, known, now) or await self._of_one(parts, plan, key, questions)
             return replace(found, demand=known)
         known.asked_at = now
         shared = await self._shared(group, known, now) or await self._gathered(group, known, now)
         return replace(shared or await self._by_itself(group, parts, plan, key, questions), demand=known)
+
+    def told(self, demand: Demand) -> None:
+        """Note that somebody was told a kept answer, and begin the next sweep if it is time, so that nobody waits."""
+        demand.asked_at = now = self.clocks.monotonic()
+        group = demand.group
+        if group is None or not group.is_ahead(now, others=self._ahead is not None):
+            return
+        group.ahead_at = inf
+        moment = self.moments.of(demand.key)
+        if group.task is not None or group.is_parted(now) or now < demand.alone_until or moment.lag_seconds:
+            return
+        due = group.due(demand, now)
+        if len(due) > 1:
+            self._ahead = self._started(group, due, moment)
+            self._ahead.add_done_callback(self._ahead_ended)
+
+    def _ahead_ended(self, task: asyncio.Task[Mapping[Member, Fetched]]) -> None:
+        if self._ahead is task:
+            self._ahead = None
 
     async def together(self, plans: Sequence[UsePlan], keys: Sequence[Key]) -> None:
         """Ask in few queries for plans that the cache has no answer for; what fails has to be asked for by itself."""
@@ -304,7 +328,8 @@ class Sweep:
             found |= one.found
         await self._keep(due, found, asked_at)
         if found and newcomers_until is None:
-            group.swept_at = asked_at
+            ttl_seconds = due[0].key[2]
+            group.swept(asked_at, self.clocks.monotonic(), ttl_seconds=ttl_seconds, spread=self.spread())
         self._learn(group, due, several, of_all=newcomers_until is None)
         outcome = "separate" if any(one.parted for one in several) or not found else "ok"
         self.observer.swept(outcome=outcome, queries=sum(one.queries for one in several), answers=len(found))

@@ -28,6 +28,11 @@ _AGAIN_SECONDS: Final = 15.0
 NAMED_SECONDS: Final = 600.0
 _MEMBERS: Final = 10_000  # of one shape
 _MANY: Final = 150  # of one shape: above it newcomers wait for each other
+# The next sweep of a large group begins before its answers end, so that nobody waits for it: at the latest so many
+# times earlier as the last one took, and before that, by up to so much of the TTL, when no other group does the same.
+# Groups that began together come apart that way; together each would take as long as all.
+_TIMES_AHEAD: Final = 2.0
+_SPREAD: Final = 0.2
 # What is taken apart at a time takes some milliseconds, in which nobody else is served; more members come in several
 # queries.
 _MEMBERS_OF_A_QUERY: Final = 1_000
@@ -41,6 +46,7 @@ class Demand:
     plan: Plan | UsePlan
     key: Key
     asked_at: float
+    group: Group | None = field(default=None, compare=False, repr=False)
     alone_until: float = 0.0
 
 
@@ -67,9 +73,11 @@ class Group:
     waiting: dict[Member, Demand] = field(default_factory=dict)
     gathering: asyncio.Task[Mapping[Member, Fetched]] | None = None
     swept_at: float = -inf
+    ahead_at: float = inf  # from when on the next sweep begins, though all answers are fresh
     newcomers_at: float = 0.0  # from when on newcomers are asked for again
     alone_until: float = 0.0
     named_until: float = 0.0
+    _late_at: float = inf  # from when on it begins even if another group's does so too
     _late_until: float = 0.0
     _answered_alone: bool = False
     _again_at: float = inf
@@ -79,6 +87,18 @@ class Group:
     def is_large(self) -> bool:
         """Say whether so many ask that they would be in each other's way."""
         return len(self.demands) >= _MANY
+
+    def swept(self, begun_at: float, ended_at: float, *, ttl_seconds: float, spread: float) -> None:
+        """Note a sweep that has brought answers, and tell from it when the next one begins."""
+        self.swept_at = begun_at
+        self._late_at = begun_at + ttl_seconds - _TIMES_AHEAD * (ended_at - begun_at)
+        # What takes most of the TTL would never end.
+        ahead = self.is_large and self._late_at > begun_at + ttl_seconds / 2
+        self.ahead_at = self._late_at - _SPREAD * ttl_seconds * spread if ahead else inf
+
+    def is_ahead(self, now: float, *, others: bool) -> bool:
+        """Say whether the next sweep begins now, though all answers are fresh; others that do so may be under way."""
+        return now >= (max(self.ahead_at, self._late_at) if others else self.ahead_at)
 
     def is_parted(self, now: float) -> bool:
         """Say whether nothing is shared now."""

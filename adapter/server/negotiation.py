@@ -13,11 +13,11 @@ from typing import Any
 import orjson
 
 from adapter.errors import NotAcceptable
+from adapter.interpreter import made_aside
 from adapter.kube.protobuf import MEDIA_TYPE as PROTOBUF
 from adapter.kube.protobuf import encode_protobuf, has_protobuf
 from adapter.kube.yaml_form import MEDIA_TYPE as YAML
 from adapter.kube.yaml_form import encode_yaml
-from adapter.runtime.garbage import made_aside
 from adapter.server.calls import Answer, Call
 
 JSON = "application/json"

@@ -8,8 +8,8 @@ from contextlib import aclosing
 from http import HTTPStatus
 
 from adapter.errors import ClusterGone, KubernetesForbidden, KubernetesNotFound, KubernetesUnavailable, UpstreamError
+from adapter.interpreter import collection_paused
 from adapter.kube.selectors import EVERYTHING
-from adapter.runtime.garbage import collection_paused
 from adapter.runtime.watch.collection import WATCH_ACCEPT, Collection, item_of, pages, version_of
 from adapter.runtime.watch.ports import Cluster, Event, Timing, WatchObserver, WatchSettings
 from adapter.runtime.watch.store import Store

@@ -143,6 +143,7 @@ class Rig:
         grid_seconds: float = 0.0,
         timeout_seconds: float = 5.0,
         cache_entries: int = 10_000,
+        spread: Callable[[], float] = lambda: 0.5,
     ) -> None:
         path = folder / "rules.yaml"
         path.write_text(RULES.format(more=more))
@@ -166,6 +167,7 @@ class Rig:
             limits=Limits(backend="default", clock=clocks.monotonic, observer=self.reports, max_bytes=max_query_bytes),
             evaluation_grid_seconds=grid_seconds,
             sleep=self.sleep,
+            spread=spread,
         )
 
     async def sleep(self, seconds: float) -> None:
@@ -197,6 +199,11 @@ class Rig:
         for n in range(namespaces):
             assert set(await self.ask(f"ns{n}", *pods)) == set(pods)
 
+    async def settled(self) -> None:
+        """Let what was begun in the background go on until it ends or waits."""
+        for _ in range(100):
+            await asyncio.sleep(0)
+
     def queries(self) -> int:
         """Return how many queries there were since the last call."""
         asked, self.prometheus.asked, self.prometheus.at = len(self.prometheus.asked), [], []
@@ -207,12 +214,12 @@ class Rig:
         return [at - 1_700_000_000.0 for at in self.prometheus.at]
 
 
-def plan_of(rule: Rule, namespace: str, pods: tuple[str, ...]) -> Plan:
-    """Return the plan of a request for pods."""
+def plan_of(rule: Rule, namespace: str, pods: tuple[str, ...], selector: str = "") -> Plan:
+    """Return the plan of a request for pods, with a metric selector."""
     kind = KINDS.resolve(parse_group_resource("pods"))
     entry = Entry(metric="load", kind=kind, series="load", label="pod", rule=rule)
     return plan_custom(
-        entry, namespace=namespace, names=pods, metric_selector=parse_selector(""), kinds=KINDS, asked_for="pods"
+        entry, namespace=namespace, names=pods, metric_selector=parse_selector(selector), kinds=KINDS, asked_for="pods"
     )
 
 
