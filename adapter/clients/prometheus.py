@@ -67,6 +67,11 @@ class PrometheusClient:
         """Return how many calls the connections are enough for at a time."""
         return self._options.max_connections
 
+    @property
+    def timeout_seconds(self) -> float:
+        """Return how long a call may take, but that to the series endpoint."""
+        return self._options.timeout_seconds
+
     async def close(self) -> None:
         """Close all connections; calls under way fail."""
         await self._transport.close()

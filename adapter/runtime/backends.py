@@ -38,6 +38,10 @@ class Client(Protocol):
     def max_connections(self) -> int:
         """Return how many calls can be made at a time."""
 
+    @property
+    def timeout_seconds(self) -> float:
+        """Return how long a call may take."""
+
     async def query(
         self, promql: str, *, at_seconds: float, timeout_seconds: float | None = None
     ) -> tuple[QueryAnswer, tuple[str, ...]]:
@@ -105,7 +109,7 @@ class Backend:
             chance=chance,
             sleep=sleep,
         )
-        self._slow_queries = SlowQueries(clock=clocks.monotonic)
+        self._slow_queries = SlowQueries(clock=clocks.monotonic, timeout_seconds=client.timeout_seconds)
         self._label_endpoints = LabelEndpoints(
             backend=name, metric_names=self._recent_metric_names, version=self._version, clock=clocks.monotonic
         )

@@ -16,7 +16,8 @@ TIMEOUTS: Final = 3
 # A third of the HPA's period: of many HPAs that want it, one in this time waits for the time-out and holds one of the
 # controller's five workers. A query that is fast again is noticed in the next period.
 PAUSE_SECONDS: Final = 5.0
-# A query that had less time than this says nothing about itself when it times out.
+# A query that had less time than this, and less than half of what queries have, says nothing about itself when it times
+# out.
 _FAIR_SECONDS: Final = 1.0
 # Only queries that are slow now are remembered; more of them than this means that the whole server is slow.
 _MAX_QUERIES: Final = 1000
@@ -33,10 +34,14 @@ class _Slow:
 
 
 class SlowQueries:
-    """Remembers, by the query's text, which queries time out; bounded, and empty while all is well."""
+    """Remembers, by the query's text, which queries time out; bounded, and empty while all is well.
 
-    def __init__(self, *, clock: Callable[[], float]) -> None:
+    `timeout_seconds` is what a query has if it is alone.
+    """
+
+    def __init__(self, *, clock: Callable[[], float], timeout_seconds: float) -> None:
         self._clock = clock
+        self._fair_seconds = min(_FAIR_SECONDS, timeout_seconds / 2)
         self._slow: LRUCache[str, _Slow] = LRUCache(maxsize=_MAX_QUERIES)
 
     def admit(self, promql: str) -> None:
@@ -60,7 +65,7 @@ class SlowQueries:
             yield
         except PrometheusUnavailable as error:
             if error.kind in _LATE:
-                if seconds >= _FAIR_SECONDS:
+                if seconds >= self._fair_seconds:
                     self._late(promql)
             elif error.kind != "connection":  # which says nothing about the query
                 self._slow.pop(promql, None)

@@ -321,6 +321,7 @@ class Sweep:
         except UpstreamError as error:
             if isinstance(error, PrometheusUnavailable) and error.kind in _LATE:
                 group.timed_out(self.clocks.monotonic())
+                _log.info("a query for %d requests timed out: each is asked for by itself for a while", len(due))
             self.observer.swept(outcome="error", queries=len(works), answers=0)
             raise
         found: dict[Member, Fetched] = {}

@@ -75,6 +75,7 @@ CUSTOM = "custom.metrics.k8s.io"
 EXPIRY = f"tidegauge_serving_certificate_expiry_timestamp_seconds{{{POD}}}"
 LAST = f"tidegauge_relist_last_success_timestamp_seconds{{{POD}}}"
 FAILED = f"tidegauge_relist_failed_series_queries{{{POD}}}"
+STALE = f'tidegauge_stale_answers_total{{{POD},rule="rps"}}'
 RELOAD = f"tidegauge_config_last_reload_successful{{{POD}}}"
 BUILD = f"tidegauge_build_info{{{POD}}}"
 SECONDS_OF_A_DAY = 86400
@@ -197,6 +198,15 @@ CASES = [
     Case(
         alert="TidegaugeRuleFailing", why="empty answers", series=_rule("0+1x99", "0+9x99", outcome="empty"), minutes=30
     ),
+    Case(
+        alert="TidegaugeOldAnswers",
+        why="now and then",
+        series={STALE: "0+1x99"},
+        minutes=16,
+        fires={**TARGET, "rule": "rps"},
+        says="HPAs are told old values of the rule rps.",
+    ),
+    Case(alert="TidegaugeOldAnswers", why="once", series={STALE: "0 0 9x99"}, minutes=20),
     Case(
         alert="TidegaugeRelistFailing",
         why="two of them",

@@ -43,6 +43,7 @@ class Prometheus:
     Attributes:
         asked: every query, in order, and the times at which they were evaluated.
         fails: gives the error of a query, or None.
+        remarks: gives what the server remarks about a query.
         most_series: how many series it reads for one query, as `--query.max-samples` bounds them.
     """
 
@@ -53,6 +54,7 @@ class Prometheus:
         self.under_way = 0
         self.most_under_way = 0
         self.fails: Callable[[str], UpstreamError | None] = lambda _promql: None
+        self.remarks: Callable[[str], tuple[str, ...]] = lambda _promql: ()
         self.most_series = 1_000_000
         self.gate = asyncio.Event()
         self.gate.set()
@@ -93,7 +95,9 @@ class Prometheus:
         samples = tuple(
             Sample(labels=dict(key), value=value, timestamp_seconds=at_seconds) for key, value in found.items()
         )
-        return QueryAnswer(result=Vector(samples=samples), evaluated_at_seconds=at_seconds)
+        return QueryAnswer(
+            result=Vector(samples=samples), evaluated_at_seconds=at_seconds, annotations=self.remarks(promql)
+        )
 
 
 def _takes(op: MatchOp, wanted: str, value: str) -> bool:

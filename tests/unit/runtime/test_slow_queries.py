@@ -15,10 +15,11 @@ class Bench:
     """The memory of slow queries, with a clock in our hands."""
 
     now: float = 100.0
+    timeout_seconds: float = 5.0
     slow: SlowQueries = field(init=False)
 
     def __post_init__(self) -> None:
-        self.slow = SlowQueries(clock=lambda: self.now)
+        self.slow = SlowQueries(clock=lambda: self.now, timeout_seconds=self.timeout_seconds)
 
     def ask(self, promql: str = "slow", ending: Exception | None = None, *, seconds: float = 5.0) -> str:
         """Ask a query that ends so, and return what became of it."""
@@ -98,6 +99,18 @@ def test_what_says_nothing_about_a_query_changes_nothing(ending: Exception, seco
         bench.ask(ending=ending, seconds=seconds)
 
     assert bench.ask() == "ok"
+
+
+def test_a_short_time_limit_is_fair_too() -> None:
+    """Where queries have half a second, one that had most of it is slow, and one that had a tenth of it is not."""
+    bench = Bench(timeout_seconds=0.5)
+
+    for _ in range(9):
+        bench.ask("hardly any time", late(), seconds=0.05)
+    for _ in range(TIMEOUTS):
+        bench.ask("slow", late(), seconds=0.4)
+
+    assert (bench.ask("hardly any time", seconds=0.5), bench.ask("slow", seconds=0.5)) == ("ok", "breaker")
 
 
 def test_all_is_forgotten_when_it_was_the_server() -> None:

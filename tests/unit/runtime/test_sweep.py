@@ -136,6 +136,21 @@ async def test_only_who_fails_alone_gets_the_error(tmp_path: Path) -> None:
     assert await rig.ask("ns2", "pod0") == {"pod0": 200.0}
 
 
+async def test_a_remark_that_one_namespace_causes_is_told_to_that_one_only(tmp_path: Path) -> None:
+    """The server does not say whose data it remarks on, so each is asked for by itself."""
+    rig = Rig(tmp_path)
+    rig.fill(5, 1)
+    await rig.ask_all(5, "pod0")
+    remark = "PromQL info: metric might not be a counter"
+    rig.prometheus.remarks = lambda promql: (remark,) if "ns3" in promql else ()
+    rig.clock.now += 15.0
+
+    told = [(await rig.cached(f"ns{n}", "pod0")).answer.annotations for n in range(5)]
+
+    assert told == [(), (), (), (remark,), ()]
+    assert {outcome for outcome, _, _ in rig.reports.sweeps} == {"separate"}
+
+
 async def test_a_dead_prometheus_is_an_error_for_all(tmp_path: Path) -> None:
     """Nobody is asked for again when the server as a whole does not answer, and no old value is served."""
     rig = Rig(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -102,8 +103,11 @@ async def test_a_question_that_fails_ends_those_beside_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("kind", ["timeout", "query_timeout"])
-async def test_a_shared_query_that_is_too_slow_is_not_sent_again_at_once(kind: str, tmp_path: Path) -> None:
+async def test_a_shared_query_that_is_too_slow_is_not_sent_again_at_once(
+    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Whoever gives it up, we or the server: for a minute each is asked for by itself, then it is tried again."""
+    caplog.set_level(logging.INFO)
     rig = Rig(tmp_path)
     rig.fill(5, 1)
     await rig.ask_all(5, "pod0")
@@ -113,6 +117,7 @@ async def test_a_shared_query_that_is_too_slow_is_not_sent_again_at_once(kind: s
     with pytest.raises(PrometheusUnavailable):
         await rig.ask("ns0", "pod0")
     rig.queries()
+    assert "a query for 5 requests timed out" in caplog.text
 
     await rig.ask_all(5, "pod0")
     assert rig.queries() == 5
