@@ -1,10 +1,11 @@
 """One query for many callers: what is due of a shape is asked together, by what callers asked for lately.
 
 The first request after the TTL refreshes, in one query, everything of its shape that was asked for within two periods
-of an autoscaler. What is new is asked for by itself at once and joins the next sweep; where so much is new that it has
-to wait for its turn, it is asked together when the turn comes. A shared query that fails for what may be one member's
-fault, or for a limit of the server, is narrowed down (`narrowing`): the others get their answers, and for a while only
-the one at fault is asked for by itself.
+of an autoscaler; a large group is asked for again a little before its answers end, one group at a time. What is new is
+asked for by itself at once and joins the next sweep; where so much is new that it has to wait for its turn, it is asked
+together when the turn comes. A shared query that fails for what may be one member's fault, or for a limit of the
+server, is narrowed down (`narrowing`): the others get their answers, and for a while only the one at fault is asked for
+by itself.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Span:
     """A fault that was, and the quiet time after it; times are seconds since 1970.
 
     Attributes:
-        must_fail: whether some must have failed: else it was no fault, and proves nothing.
+        must_fail: whether some must have failed, or lacked a pod: else it was no fault, and proves nothing.
         spared: for so many seconds after its begin requests must go on to be answered.
         calls, calls_after: requests to Prometheus meanwhile, and in the quiet time after it.
     """
@@ -93,7 +93,7 @@ def judged(span: Span, turns: Sequence[Turned], rules: Rules) -> Judged:
     during = [one.seconds for one in taken if one.begun <= span.end] or [0.0]
     wrong = list(_wrong(span, taken, rules))
     errors = [one for one in taken if one.status != _OK]
-    if span.must_fail and not errors:
+    if span.must_fail and not bad:
         wrong.append("nobody noticed it")
     row: dict[str, Sequence[float]] = {
         "fault, s": [span.end - span.begin],

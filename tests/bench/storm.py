@@ -17,7 +17,7 @@ from bench.table import Table
 
 # What the series of one HPA take at most to be written.
 _FILL_SECONDS_PER_HPA = 0.01
-_QUICK: Final = Pace(period_seconds=1.0, periods=1, ttls=(0.5, 1.0))
+_QUICK: Final = Pace(period_seconds=1.0, settling=1, periods=1, ttls=(0.5, 1.0))
 _FULL: Final = Pace()
 
 
@@ -39,7 +39,7 @@ def storm_tables(bench: Bench) -> list[Table]:
             bench.faults.extend(filter(None, [stormed.fault]))
     title = (
         f"Storm: HPAs over {world.RULES} rules and {world.NAMESPACES} namespaces, 5 to 20 pods each, each figure per"
-        f" period of {pace.period_seconds:g} s; {pace.periods} periods after one that is not measured"
+        f" period of {pace.period_seconds:g} s; {pace.periods} periods after {pace.settling} that are not measured"
     )
     return [
         Table(

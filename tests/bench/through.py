@@ -37,7 +37,7 @@ _LOADERS = 16  # connections that create pods
 _CREATED = 201
 _TTL_SECONDS = 10.0
 _PACE: Final = Pace()
-_QUICK: Final = Pace(period_seconds=2.0, periods=1)
+_QUICK: Final = Pace(period_seconds=2.0, settling=1, periods=1)
 _ONLY_HTTP1: Final = ("http/1.1",)
 
 
@@ -92,7 +92,7 @@ def _measured(bench: Bench, plane: ControlPlane, *, count: int, pace: Pace) -> T
     return Table(
         key="through",
         title=f"Storm of {count:,} HPAs per {pace.period_seconds:g} s with a real kube-apiserver, answers kept"
-        f" {_TTL_SECONDS:g} s; {pace.periods} periods after one that is not measured",
+        f" {_TTL_SECONDS:g} s; {pace.periods} periods after {pace.settling} that are not measured",
         head="asked",
         columns=COLUMNS,
         rows=rows,

@@ -65,9 +65,11 @@ def test_recovery_is_counted_from_the_end_to_the_last_failure() -> None:
     assert (row["recovery, s"], row["after its end"], row["errors"]) == ([3.5], [2], [3])
 
 
-@pytest.mark.parametrize(("turn", "is_noticed"), [(answered(1001), False), (failed(1001), True)])
+@pytest.mark.parametrize(
+    ("turn", "is_noticed"), [(answered(1001), False), (failed(1001), True), (answered(1001, missing=1), True)]
+)
 def test_a_fault_that_nobody_noticed_proves_nothing(turn: Turned, *, is_noticed: bool) -> None:
-    """Where requests must have failed, all of them right means that the bench did nothing."""
-    span = Span(name="hung", begin=BEGIN, end=END, may_fail=True, must_fail=True)
+    """Where requests must have failed or lacked a pod, all of them right means that the bench did nothing."""
+    span = Span(name="hung", begin=BEGIN, end=END, may_fail=True, must_fail=True, absent=True)
 
     assert judged(span, [turn], RULES).faults == ([] if is_noticed else ["hung: nobody noticed it"])
