@@ -25,7 +25,9 @@ _SWITCH_SECONDS: Final = 0.0005
 
 # Python runs one thread at a time: two that make something are not faster than one after the other, and the event loop
 # gets a third of the time instead of half of it. With fifteen shared answers at a time everybody waited up to a second.
-_ASIDE: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")
+_ANSWERS: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="answers")
+# Ten thousand items take seconds as YAML: answers do not wait behind that.
+_DOCUMENTS: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="documents")
 
 
 def collect_seldom() -> None:
@@ -41,11 +43,16 @@ def switch_often() -> None:
 
 
 async def made_aside(make: Callable[[], T]) -> T:
-    """Return what a function makes, on the one thread for that, and collect nothing meanwhile.
+    """Return what a function makes of an answer, on the one thread for that, and collect nothing meanwhile.
 
-    It is for what takes more than some 5 ms of Python, and waits for nothing.
+    It is for what takes more than some 5 ms of Python and at most some tenths of a second, and waits for nothing.
     """
-    return await asyncio.get_running_loop().run_in_executor(_ASIDE, uncollected, make)
+    return await asyncio.get_running_loop().run_in_executor(_ANSWERS, uncollected, make)
+
+
+async def written_aside(write: Callable[[], T]) -> T:
+    """Return the document that a function writes as `made_aside` does, on a thread for these: it may take seconds."""
+    return await asyncio.get_running_loop().run_in_executor(_DOCUMENTS, uncollected, write)
 
 
 def uncollected(make: Callable[[], T]) -> T:

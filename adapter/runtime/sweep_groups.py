@@ -29,10 +29,11 @@ NAMED_SECONDS: Final = 600.0
 _MEMBERS: Final = 10_000  # of one shape
 _MANY: Final = 150  # of one shape: above it newcomers wait for each other
 # The next sweep of a large group begins before its answers end, so that nobody waits for it: at the latest so many
-# times earlier as the last one took, and before that, by up to so much of the TTL, when no other group does the same.
-# Groups that began together come apart that way; together each would take as long as all.
+# times earlier as the last one took, and before that, by up to so much of the TTL and no more than these seconds, when
+# no other group does the same. Groups that began together come apart that way; together each takes as long as all.
 _TIMES_AHEAD: Final = 2.0
 _SPREAD: Final = 0.2
+_SPREAD_SECONDS: Final = 5.0
 # What is taken apart at a time takes some milliseconds, in which nobody else is served; more members come in several
 # queries.
 _MEMBERS_OF_A_QUERY: Final = 1_000
@@ -94,7 +95,7 @@ class Group:
         self._late_at = begun_at + ttl_seconds - _TIMES_AHEAD * (ended_at - begun_at)
         # What takes most of the TTL would never end.
         ahead = self.is_large and self._late_at > begun_at + ttl_seconds / 2
-        self.ahead_at = self._late_at - _SPREAD * ttl_seconds * spread if ahead else inf
+        self.ahead_at = self._late_at - min(_SPREAD * ttl_seconds, _SPREAD_SECONDS) * spread if ahead else inf
 
     def is_ahead(self, now: float, *, others: bool) -> bool:
         """Say whether the next sweep begins now, though all answers are fresh; others that do so may be under way."""

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from adapter.errors import NotAcceptable
-from adapter.interpreter import made_aside
+from adapter.interpreter import written_aside
 from adapter.kube.protobuf import MEDIA_TYPE as PROTOBUF
 from adapter.kube.protobuf import encode_protobuf, has_protobuf
 from adapter.kube.yaml_form import MEDIA_TYPE as YAML
@@ -159,7 +159,7 @@ async def make(document: Callable[[], Mapping[str, Any]], form: Form, *, items: 
     """Return as `produce` does a document that is yet to be made, which happens on the same thread."""
     if items * (_YAML_COST if form.media_type == YAML else 1) < _ITEMS_AT_ONCE:
         return respond(document(), form)
-    return await made_aside(lambda: respond(document(), form))
+    return await written_aside(lambda: respond(document(), form))
 
 
 def encode(document: Mapping[str, object], *, indented: bool = False) -> bytes:

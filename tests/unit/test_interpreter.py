@@ -10,7 +10,7 @@ import weakref
 
 import pytest
 
-from adapter.interpreter import collect_seldom, collection_paused, made_aside, switch_often
+from adapter.interpreter import collect_seldom, collection_paused, made_aside, switch_often, written_aside
 
 
 def test_collection_is_paused_inside_and_goes_on_afterwards() -> None:
@@ -73,6 +73,19 @@ async def test_one_thing_is_made_at_a_time_and_the_loop_goes_on() -> None:
     assert await first == await second != threading.get_ident()
     with pytest.raises(ValueError, match="no"):
         await made_aside(fail)
+
+
+@pytest.mark.anyio
+async def test_answers_do_not_wait_behind_documents() -> None:
+    """A caller may want a document in a form that takes seconds."""
+    allowed = threading.Event()
+    document = asyncio.create_task(written_aside(lambda: allowed.wait(10)))
+    await asyncio.sleep(0)
+
+    assert await made_aside(lambda: "an answer") == "an answer"
+    assert not document.done()
+    allowed.set()
+    assert await document
 
 
 def test_threads_hand_over_often() -> None:

@@ -128,3 +128,23 @@ async def test_groups_take_turns(tmp_path: Path) -> None:
     await ask("tier!=a", 1)
     await rig.settled()
     assert rig.queries() == 2
+
+
+async def test_long_lived_answers_are_not_asked_for_minutes_earlier(tmp_path: Path) -> None:
+    """Some seconds are enough for groups to come apart."""
+    rig = Rig(tmp_path, "  cacheTTL: 10m", spread=lambda: 1.0)
+    rig.fill(160, 1)
+    await rig.ask_all(160, "pod0")
+    rig.clock.now += 601.0
+    await rig.ask_all(160, "pod0")
+    rig.queries()
+
+    rig.clock.now += 594.0
+    await rig.ask("ns0", "pod0")
+    await rig.settled()
+    assert rig.queries() == 0
+
+    rig.clock.now += 2.0
+    await rig.ask("ns0", "pod0")
+    await rig.settled()
+    assert rig.queries() == 1
