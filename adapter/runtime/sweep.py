@@ -138,11 +138,11 @@ class Sweep:
         """Note that somebody was told a kept answer, and begin the next sweep if it is time, so that nobody waits."""
         demand.asked_at = now = self.clocks.monotonic()
         group = demand.group
-        if group is None or not group.is_ahead(now, others=self._ahead is not None):
+        if group is None or now < demand.alone_until or not group.is_ahead(now, others=self._ahead is not None):
             return
         group.ahead_at = inf
         moment = self.moments.of(demand.key)
-        if group.task is not None or group.is_parted(now) or now < demand.alone_until or moment.lag_seconds:
+        if group.task is not None or group.is_parted(now) or moment.lag_seconds:
             return
         due = group.due(demand, now)
         if len(due) > 1:

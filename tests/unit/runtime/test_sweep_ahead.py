@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
 from sweep_rig import Rig, plan_of
 
-from adapter.errors import PrometheusUnavailable
+from adapter.errors import PrometheusUnavailable, QueryRejected
 from adapter.rules.trail import NO_TRAIL
 
 pytestmark = pytest.mark.anyio
@@ -146,5 +147,26 @@ async def test_long_lived_answers_are_not_asked_for_minutes_earlier(tmp_path: Pa
 
     rig.clock.now += 2.0
     await rig.ask("ns0", "pod0")
+    await rig.settled()
+    assert rig.queries() == 1
+
+
+async def test_who_is_asked_for_alone_does_not_end_it_for_the_others(tmp_path: Path) -> None:
+    """One whose query is refused does not share for a while; told a kept answer, it leaves the sweep to the next."""
+    rig = await _large(tmp_path)
+    refused = QueryRejected("many-to-many matching not allowed", status=422, kind="execution")
+    rig.prometheus.fails = lambda promql: refused if re.search(r"\bns7\b", promql) else None
+    rig.clock.now += 10.5
+    await rig.ask("ns0", "pod0")
+    rig.prometheus.fails = lambda _promql: None
+    await rig.ask_all(160, "pod0")  # it is asked for by itself now, and answered
+    rig.queries()
+
+    rig.clock.now += 9.5
+    await rig.ask("ns7", "pod0")
+    await rig.settled()
+    assert rig.queries() == 0
+
+    await rig.ask("ns8", "pod0")
     await rig.settled()
     assert rig.queries() == 1
